@@ -1,0 +1,11 @@
+//! A family of small programs around one TLS engine. Dependencies point one way:
+//! programs, privsep, tls + relay + rules, net, sys.
+
+pub mod net;
+pub mod privsep;
+pub mod relay;
+pub mod rules;
+pub mod sslserver;
+pub mod sys;
+pub mod tcprules;
+pub mod tls;
