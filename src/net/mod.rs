@@ -1,1 +1,4 @@
+//! Addresses and listening sockets.
 
+pub mod address;
+pub mod listen;

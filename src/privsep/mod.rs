@@ -1,1 +1,8 @@
+//! The process roles around the network and the keys, and what they may say to each other.
 
+pub mod channel;
+pub mod keeper;
+pub mod message;
+pub mod role;
+pub mod session;
+pub mod terminator;

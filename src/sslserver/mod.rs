@@ -1,3 +1,180 @@
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(111)
+//! The super-server: accepts, filters, speaks TLS through its other roles, and runs an application per connection.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod application;
+mod config;
+mod connection;
+mod environment;
+mod error;
+mod limits;
+mod listener;
+mod log;
+mod options;
+mod progress;
+mod roles;
+mod supervision;
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use nix::sys::signal::Signal;
+
+use self::application::Launcher;
+use self::config::{Config, Shown, Variables};
+use self::error::Error;
+use self::listener::{Listener, Parts};
+use self::log::{Level, Log};
+use self::options::Options;
+use self::roles::Roles;
+use crate::net::address::{BindAddress, HostError};
+use crate::net::listen::{self, ListenError, ListenOptions};
+use crate::privsep::session::SessionSettings;
+use crate::privsep::{keeper, terminator};
+use crate::sys::signal::Signals;
+use crate::sys::{descriptor, service, signal};
+
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = program_name(arguments.next());
+    let result = Options::parse(arguments).map_err(|error| (error, Level::Warning));
+    let result = result.and_then(|options| {
+        let level = options.level;
+        run(options, name.clone()).map_err(|error| (error, level))
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((error, level)) => {
+            let log = Log::new(name, level);
+            log.line(Level::Warning, &error);
+            if error.is_usage() {
+                log.line(Level::Warning, options::usage());
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Binds, prepares the roles and serves until it is told to end.
+fn run(options: Options, name: String) -> Result<(), Error> {
+    descriptor::ensure_standard()
+        .map_err(|error| Error::fatal(format_args!("unable to open /dev/null: {error}")))?;
+    let password = options.password.then(password).transpose()?;
+    descriptor::close_all_on_exec();
+    let log = Log::new(name, options.level);
+    let variables = Variables::current();
+    let port = port(&options.port)?;
+    let config = Config::read(&options, &variables)?;
+    for note in &config.notes {
+        log.line(Level::Status, format_args!("info: {note}"));
+    }
+    if !options.no_lookup {
+        let text = "info: no DNS lookups in this version: going on as with -H";
+        log.line(Level::Status, text);
+    }
+    let socket = bind(&options, port)?;
+    signal::reset_dispositions();
+    let wanted = [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+    ];
+    let system = |what: &'static str| {
+        move |errno: nix::errno::Errno| Error::fatal(format_args!("{what}: {}", errno.desc()))
+    };
+    let signals = Signals::catch(&wanted).map_err(system("unable to catch signals"))?;
+    let roles = roles(&options, &config, password);
+    let settings = Shown::read(&variables);
+    let inherited = *signals.inherited();
+    let launcher = Launcher::new(&options, &config, variables, inherited)
+        .map_err(system("unable to set the limit of open files"))?;
+    let parts = Parts {
+        limits: config.limits,
+        options,
+        log,
+        socket,
+        signals,
+        launcher,
+        roles,
+        settings,
+    };
+    let listener = Listener::new(parts).map_err(system("unable to wait for events"))?;
+    listener.run()
+}
+
+/// `-3`: descriptor 3, before anything of ours can come to sit there.
+fn password() -> Result<OwnedFd, Error> {
+    descriptor::inherited(3).map_err(|errno| {
+        let reason = errno.desc();
+        Error::Fatal(format!(
+            "error: (111) unable to read password from FD3: {reason}"
+        ))
+    })
+}
+
+fn port(text: &str) -> Result<u16, Error> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return options::number("port", text.as_bytes(), 0, 65535).map(|port| port as u16);
+    }
+    service::port(text)
+        .ok_or_else(|| Error::fatal(format_args!("unable to figure out port number for: {text}")))
+}
+
+fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
+    let host = &options.host;
+    let address = BindAddress::parse(host, options.family).map_err(|error| match error {
+        HostError::Unresolved(reason) => Error::fatal(format_args!(
+            "temporarily unable to figure out IP address for: {host}: {reason}"
+        )),
+        HostError::NoAddress => Error::fatal(format_args!("no IP address for: {host}")),
+    })?;
+    let how = ListenOptions {
+        backlog: options.backlog,
+        delay: options.delay,
+    };
+    listen::open(address, port, &how).map_err(|error| match error {
+        ListenError::Create(errno) => {
+            Error::fatal(format_args!("unable to create socket: {}", errno.desc()))
+        }
+        ListenError::Bind(errno) => Error::fatal(format_args!(
+            "unable to bind to: {} port: {port}: {}",
+            address.ip,
+            errno.desc()
+        )),
+        ListenError::Listen(errno) => {
+            Error::fatal(format_args!("unable to listen: {}", errno.desc()))
+        }
+    })
+}
+
+fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles {
+    let keeper_orders = keeper::Orders {
+        confinement: config.confinement.clone(),
+        pairs: config.keys.pairs.clone(),
+        dh: config.keys.dh.clone(),
+        oldest: config.tls.min,
+    };
+    let terminator_orders = terminator::Orders {
+        confinement: config.confinement.clone(),
+        tls: config.tls.clone(),
+        session: SessionSettings {
+            idle: options.idle,
+            environment: options.ssl_environment,
+        },
+    };
+    let opened = config.keys.opened_by_listener;
+    Roles::new(keeper_orders, terminator_orders, opened, password)
+}
+
+/// The name lines begin with: the last part of what we were called by.
+fn program_name(called: Option<OsString>) -> String {
+    let called = called.unwrap_or_default();
+    let name = Path::new(&called).file_name();
+    name.map_or("sslserver".into(), |name| {
+        name.to_string_lossy().into_owned()
+    })
 }

@@ -1,1 +1,15 @@
+//! The system calls that have no safe wrapper: with the OpenSSL provider the only home of `unsafe`.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the process roles rest on Linux: SCM_RIGHTS over SOCK_SEQPACKET, signalfd, epoll, close_range"
+);
+
+pub mod descriptor;
+pub mod identity;
+pub mod message;
+pub mod process;
+pub mod service;
+pub mod signal;
+pub mod socket;
+pub mod spawn;

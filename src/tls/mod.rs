@@ -1,1 +1,9 @@
+//! TLS with OpenSSL, the private key elsewhere.
 
+pub mod context;
+pub mod environment;
+pub mod material;
+pub mod provider;
+pub mod settings;
+pub mod signing;
+pub mod stream;

@@ -1,0 +1,161 @@
+//! One row on one server, once: start, warm up, count, work, count, end.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use openssl::ssl::SslVersion;
+
+use crate::account::Home;
+use crate::client::Client;
+use crate::process::Server;
+use crate::rows::Load;
+use crate::servers::Peer;
+use crate::setup::Materials;
+
+/// In the order of `Load::figures`; None where this machine cannot tell.
+pub type Sample = Vec<Option<f64>>;
+
+/// For all connections of one row together.
+const WORK_LIMIT: Duration = Duration::from_secs(300);
+const WARM_UP: u64 = 16;
+const REPLY: &[u8] = b"hello\n";
+
+/// None: this peer takes no part in this row.
+pub fn measure(
+    load: Load,
+    tls: SslVersion,
+    peer: &Peer,
+    materials: &Materials,
+    home: Option<&Home>,
+) -> Result<Option<Sample>, String> {
+    let refuse = matches!(load, Load::Refused { .. });
+    // What is downloaded to warm up is as much as what is counted: the application says how much.
+    let Some(server) = Server::start(peer, &load.application(), refuse, materials, home)? else {
+        return Ok(None);
+    };
+    let client = if peer.tls {
+        Client::tls(server.address, tls, &materials.certificate_der)
+            .map_err(|e| format!("unable to prepare TLS: {e}"))?
+    } else {
+        Client::plain(server.address)
+    };
+    run(load, &client, &server)
+        .map(Some)
+        .map_err(|complaint| server.with_log(&complaint))
+}
+
+fn run(load: Load, client: &Client, server: &Server) -> Result<Sample, String> {
+    match load {
+        Load::Replies { count, clients } => {
+            let work = |count| many(count, clients, || client.expect_reply(REPLY));
+            let (cpu, wall) = counted(server, || work(WARM_UP), || work(count))?;
+            Ok(per(count as f64, cpu, wall))
+        }
+        Load::Refused { count } => {
+            let work = |count| many(count, 1, || client.expect_refusal());
+            let (cpu, wall) = counted(server, || work(WARM_UP), || work(count))?;
+            Ok(per(count as f64, cpu, wall))
+        }
+        Load::Download { bytes } => {
+            let (cpu, wall) = counted(server, || Ok(()), || client.download(bytes))?;
+            Ok(per(milliseconds_per_gb(bytes), cpu, wall))
+        }
+        Load::Upload { bytes } => {
+            let (cpu, wall) = counted(server, || client.upload(1), || client.upload(bytes))?;
+            Ok(per(milliseconds_per_gb(bytes), cpu, wall))
+        }
+        Load::Idle { few, many } => idle(few, many, client, server),
+    }
+}
+
+/// CPU time and time, both in microseconds, of the work and all that it leaves to be done.
+fn counted(
+    server: &Server,
+    warm_up: impl FnOnce() -> Result<(), String>,
+    work: impl FnOnce() -> Result<(), String>,
+) -> Result<(Option<f64>, f64), String> {
+    warm_up()?;
+    let at_rest = server.settled()?;
+    let before = server.cpu_us();
+    let start = Instant::now();
+    work()?;
+    let wall = start.elapsed().as_secs_f64() * 1e6;
+    server.wait_for_rest(at_rest)?;
+    let cpu = server
+        .cpu_us()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    Ok((cpu, wall))
+}
+
+fn per(units: f64, cpu: Option<f64>, wall: f64) -> Sample {
+    vec![cpu.map(|cpu| cpu / units), Some(wall / units)]
+}
+
+fn milliseconds_per_gb(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30) * 1000.0
+}
+
+/// The same thing so many times, by several clients at once; the first failure ends it.
+fn many(
+    count: u64,
+    clients: usize,
+    once: impl Fn() -> Result<(), String> + Sync,
+) -> Result<(), String> {
+    let end = Instant::now() + WORK_LIMIT;
+    let done = AtomicU64::new(0);
+    let client = || {
+        loop {
+            let number = done.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return Ok(());
+            }
+            let in_time = if Instant::now() < end {
+                Ok(())
+            } else {
+                Err("too slow".to_owned())
+            };
+            if let Err(complaint) = in_time.and_then(|()| once()) {
+                done.store(count, Ordering::Relaxed);
+                return Err(format!("connection {} of {count}: {complaint}", number + 1));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let ends = threads.into_iter().map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err("a client panicked".to_owned()))
+        });
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+/// Each connection has said something once, so that its application runs and nothing is half done.
+fn idle(few: usize, many: usize, client: &Client, server: &Server) -> Result<Sample, String> {
+    let mut open = Vec::new();
+    let mut at = |wanted: usize| {
+        while open.len() < wanted {
+            let mut connection = client.connect()?;
+            connection
+                .expect_echo()
+                .map_err(|complaint| format!("connection {}: {complaint}", open.len() + 1))?;
+            open.push(connection);
+        }
+        server.settled()?;
+        server.memory()
+    };
+    let before = at(few)?;
+    let after = at(many)?;
+    for connection in &mut open {
+        connection.expect_echo()?;
+    }
+    let more = (many - few) as f64;
+    Ok(vec![
+        Some((after.private_kb - before.private_kb) / more),
+        Some((after.processes - before.processes) / more),
+    ])
+}

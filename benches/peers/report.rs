@@ -1,0 +1,269 @@
+//! What was measured, for people and as JSON.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::json::{array, number, object, string};
+use crate::measure::Sample;
+use crate::rows::{Aim, Row};
+use crate::servers::Peer;
+use crate::setup::package_version;
+use crate::statistics::{Spread, short, spread};
+
+const OURS: &str = "sslserver";
+
+pub struct Report {
+    machine: Vec<(&'static str, String)>,
+    rounds: u32,
+    scale: f64,
+    /// Name and version.
+    present: Vec<(&'static str, String)>,
+    absent: Vec<&'static str>,
+    samples: BTreeMap<Key, Vec<Sample>>,
+    failures: BTreeMap<Key, String>,
+}
+
+/// Row and server.
+type Key = (&'static str, &'static str);
+
+impl Report {
+    pub fn new(
+        machine: Vec<(&'static str, String)>,
+        rounds: u32,
+        scale: f64,
+        present: &[&Peer],
+        absent: &[&Peer],
+    ) -> Report {
+        let version = |peer: &Peer| match peer.package {
+            "" => "this tree".to_owned(),
+            package => format!(
+                "{package} {}",
+                package_version(package).unwrap_or_else(|| "?".to_owned())
+            ),
+        };
+        Report {
+            machine,
+            rounds,
+            scale,
+            present: present
+                .iter()
+                .map(|peer| (peer.name, version(peer)))
+                .collect(),
+            absent: absent.iter().map(|peer| peer.name).collect(),
+            samples: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
+    pub fn add(&mut self, row: &'static str, peer: &'static str, sample: Sample) {
+        self.samples.entry((row, peer)).or_default().push(sample);
+    }
+
+    pub fn fail(&mut self, row: &'static str, peer: &'static str, complaint: String) {
+        eprintln!("  {peer}: {}", complaint.lines().next().unwrap_or_default());
+        self.failures.insert((row, peer), complaint);
+    }
+
+    pub fn failed(&self, row: &'static str, peer: &'static str) -> bool {
+        self.failures.contains_key(&(row, peer))
+    }
+
+    pub fn any_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    pub fn print_head(&self) {
+        for (name, value) in &self.machine {
+            println!("{name}: {value}");
+        }
+        let servers: Vec<_> = self
+            .present
+            .iter()
+            .map(|(name, version)| format!("{name} ({version})"))
+            .collect();
+        println!("servers: {}", servers.join(", "));
+        for name in &self.absent {
+            println!("skipped, not installed: {name}");
+        }
+        println!("rounds: {}, part of the work: {}", self.rounds, self.scale);
+    }
+
+    pub fn print(&self, rows: &[&'static Row]) {
+        println!(
+            "\nMedians (smallest–largest). CPU is that of all processes of the server, applications included."
+        );
+        println!(
+            "The kernel's work for a loopback packet is mostly charged to whoever sends it: the client's share is not in these figures."
+        );
+        for row in rows {
+            println!("\n{}: {}", row.key, row.title);
+            for (name, _) in &self.present {
+                self.print_peer(row, name);
+            }
+            self.print_aim(row);
+        }
+    }
+
+    fn print_peer(&self, row: &'static Row, name: &'static str) {
+        if let Some(complaint) = self.failures.get(&(row.key, name)) {
+            println!("  {name:<10} FAILED: {complaint}");
+            return;
+        }
+        if !self.samples.contains_key(&(row.key, name)) {
+            println!("  {name:<10} takes no part");
+            return;
+        }
+        let mut line = format!("  {name:<10}");
+        for (index, figure) in row.load.figures().iter().enumerate() {
+            let figure_text = match self.spread(row, name, index) {
+                Some(s) => format!(
+                    "{} {} ({}–{})",
+                    short(s.median),
+                    figure.unit,
+                    short(s.least),
+                    short(s.most)
+                ),
+                None => format!("? {}", figure.unit),
+            };
+            line.push_str(&format!("  {figure_text:<34}"));
+        }
+        if name != row.reference
+            && let Some(ratio) = self.ratio(row, name)
+        {
+            line.push_str(&format!(
+                "  {:.2} of {} ({:.2}–{:.2})",
+                ratio.median, row.reference, ratio.least, ratio.most
+            ));
+        }
+        println!("{}", line.trim_end());
+    }
+
+    fn print_aim(&self, row: &'static Row) {
+        let (text, value, limit) = match row.aim {
+            None => return,
+            Some(Aim::RatioAtMost(limit)) => (
+                format!("at most {limit} of {}", row.reference),
+                self.ratio(row, OURS).map(|ratio| ratio.median),
+                limit,
+            ),
+            Some(Aim::AtMost(limit)) => {
+                let unit = row.load.figures().first().map_or("", |figure| figure.unit);
+                (
+                    format!("at most {limit} {unit}"),
+                    self.spread(row, OURS, 0).map(|s| s.median),
+                    limit,
+                )
+            }
+        };
+        match value {
+            Some(value) => println!(
+                "  {} aim of {OURS}: {text}; is {}",
+                verdict(value, limit),
+                short(value)
+            ),
+            None => println!("  NOT MEASURED aim of {OURS}: {text}"),
+        }
+    }
+
+    fn values(&self, row: &Row, name: &'static str, figure: usize) -> Vec<f64> {
+        let samples = self
+            .samples
+            .get(&(row.key, name))
+            .map_or(&[][..], Vec::as_slice);
+        samples
+            .iter()
+            .filter_map(|sample| sample.get(figure).copied().flatten())
+            .collect()
+    }
+
+    fn spread(&self, row: &Row, name: &'static str, figure: usize) -> Option<Spread> {
+        spread(self.values(row, name, figure))
+    }
+
+    /// Of the first figure to that of the reference: of the medians, beside the extremes of the single rounds.
+    fn ratio(&self, row: &Row, name: &'static str) -> Option<Spread> {
+        let (own, other) = (
+            self.values(row, name, 0),
+            self.values(row, row.reference, 0),
+        );
+        let rounds = spread(
+            own.iter()
+                .zip(&other)
+                .map(|(own, other)| own / other)
+                .collect(),
+        )?;
+        let median = spread(own)?.median / spread(other)?.median;
+        median.is_finite().then_some(Spread { median, ..rounds })
+    }
+
+    pub fn write(&self, rows: &[&'static Row], file: &Path) -> io::Result<()> {
+        let pairs = |pairs: &[(&'static str, String)]| {
+            object(pairs.iter().map(|(name, value)| (*name, string(value))))
+        };
+        let text = object([
+            ("machine", pairs(&self.machine)),
+            ("servers", pairs(&self.present)),
+            (
+                "skipped",
+                array(self.absent.iter().map(|name| string(name))),
+            ),
+            ("rounds", self.rounds.to_string()),
+            ("scale", number(self.scale)),
+            ("rows", array(rows.iter().map(|row| self.row_json(row)))),
+        ]);
+        fs::write(file, text + "\n")
+    }
+
+    fn row_json(&self, row: &'static Row) -> String {
+        let mut fields = vec![
+            ("row", string(row.key)),
+            ("title", string(row.title)),
+            ("reference", string(row.reference)),
+        ];
+        match row.aim {
+            Some(Aim::RatioAtMost(limit)) => fields.push(("ratio_at_most", number(limit))),
+            Some(Aim::AtMost(limit)) => fields.push(("at_most", number(limit))),
+            None => {}
+        }
+        fields.push((
+            "servers",
+            object(
+                self.present
+                    .iter()
+                    .map(|(name, _)| (*name, self.peer_json(row, name))),
+            ),
+        ));
+        object(fields)
+    }
+
+    fn peer_json(&self, row: &'static Row, name: &'static str) -> String {
+        if let Some(complaint) = self.failures.get(&(row.key, name)) {
+            return object([("failed", string(complaint))]);
+        }
+        let mut fields = Vec::new();
+        for (index, figure) in row.load.figures().iter().enumerate() {
+            let Some(s) = self.spread(row, name, index) else {
+                continue;
+            };
+            let samples = array(self.values(row, name, index).into_iter().map(number));
+            let numbers = [
+                ("median", number(s.median)),
+                ("least", number(s.least)),
+                ("most", number(s.most)),
+                ("samples", samples),
+            ];
+            fields.push((figure.key, object(numbers)));
+        }
+        if let Some(ratio) = self.ratio(row, name) {
+            fields.push(("ratio", number(ratio.median)));
+        }
+        object(fields)
+    }
+}
+
+fn verdict(value: f64, limit: f64) -> &'static str {
+    if value <= limit { "PASS" } else { "MISS" }
+}

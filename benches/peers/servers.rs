@@ -1,0 +1,166 @@
+//! Who is measured: one entry per server with the command that starts it. A new peer is a new
+//! entry here and the function that it names.
+//!
+//! All get the same certificate and key, no name look-ups, TCP_NODELAY, no session tickets as far as they can be switched off, a backlog of 128 where it can be
+//! set, and log errors only: sslserver -Q, tcpserver -Q, stunnel debug = 3, socat without -d.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::setup::Materials;
+
+pub struct Peer {
+    pub name: &'static str,
+    /// Debian's package, for its version; empty for ours.
+    pub package: &'static str,
+    pub program: &'static str,
+    pub tls: bool,
+    pub command: fn(&Wish) -> Result<Option<Command>, String>,
+}
+
+/// What a server shall do.
+pub struct Wish<'a> {
+    pub port: u16,
+    pub application: &'a [String],
+    /// Turn every client away by a rule.
+    pub refuse: bool,
+    pub materials: &'a Materials,
+}
+
+#[derive(Default)]
+pub struct Command {
+    pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, PathBuf)>,
+}
+
+pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "sslserver",
+        package: "",
+        program: env!("CARGO_BIN_EXE_sslserver"),
+        tls: true,
+        command: sslserver,
+    },
+    Peer {
+        name: "stunnel",
+        package: "stunnel4",
+        program: "/usr/bin/stunnel4",
+        tls: true,
+        command: stunnel,
+    },
+    Peer {
+        name: "socat",
+        package: "socat",
+        program: "/usr/bin/socat",
+        tls: true,
+        command: socat,
+    },
+    Peer {
+        name: "tcpserver",
+        package: "ucspi-tcp-ipv6",
+        program: "/usr/bin/tcpserver",
+        tls: false,
+        command: tcpserver,
+    },
+];
+
+/// No more connections are ever open at once, so that no limit is measured.
+const LIMIT: &str = "500";
+const BACKLOG: &str = "128";
+
+fn sslserver(wish: &Wish) -> Result<Option<Command>, String> {
+    let mut arguments = words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-l", "0"]);
+    if wish.refuse {
+        let tcprules = Path::new(env!("CARGO_BIN_EXE_tcprules"));
+        let rules = wish.materials.deny_rules(tcprules, "sslserver.cdb")?;
+        arguments.extend(["-y".to_owned(), text(&rules)]);
+    }
+    arguments.extend(ucspi_place(wish));
+    let environment = vec![
+        ("CERTFILE", wish.materials.certificate.clone()),
+        ("KEYFILE", wish.materials.key.clone()),
+    ];
+    Ok(Some(Command {
+        arguments,
+        environment,
+    }))
+}
+
+fn tcpserver(wish: &Wish) -> Result<Option<Command>, String> {
+    let mut arguments = words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-R", "-l", "0"]);
+    if wish.refuse {
+        let rules = wish
+            .materials
+            .deny_rules(Path::new("/usr/bin/tcprules"), "tcpserver.cdb")?;
+        arguments.extend(["-x".to_owned(), text(&rules)]);
+    }
+    arguments.extend(ucspi_place(wish));
+    Ok(Some(Command {
+        arguments,
+        ..Command::default()
+    }))
+}
+
+fn ucspi_place(wish: &Wish) -> Vec<String> {
+    let mut place = vec!["127.0.0.1".to_owned(), wish.port.to_string()];
+    place.extend_from_slice(wish.application);
+    place
+}
+
+/// Has no rules of its own (libwrap's are the whole machine's), so it takes no part in refusing.
+fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
+    if wish.refuse {
+        return Ok(None);
+    }
+    let (exec, arguments) = wish.application.split_first().ok_or("no application")?;
+    // execArgs starts with argument 0.
+    let settings = format!(
+        "foreground = yes\nsyslog = no\ndebug = 3\npid =\n\
+         [bench]\naccept = 127.0.0.1:{}\ncert = {}\nkey = {}\nsessionResume = no\npty = no\n\
+         exec = {exec}\nexecArgs = {exec} {}\n",
+        wish.port,
+        text(&wish.materials.certificate),
+        text(&wish.materials.key),
+        arguments.join(" "),
+    );
+    let file = wish.materials.directory.join("stunnel.conf");
+    fs::write(&file, settings).map_err(|e| format!("unable to write {}: {e}", file.display()))?;
+    Ok(Some(Command {
+        arguments: vec![text(&file)],
+        ..Command::default()
+    }))
+}
+
+/// Its own way to refuse is an address range that the client is not in.
+fn socat(wish: &Wish) -> Result<Option<Command>, String> {
+    let listen = format!(
+        "OPENSSL-LISTEN:{},bind=127.0.0.1,reuseaddr,fork,backlog={BACKLOG},nodelay,verify=0,cert={},key={}{}",
+        wish.port,
+        text(&wish.materials.certificate),
+        text(&wish.materials.key),
+        if wish.refuse {
+            ",range=192.0.2.0/24"
+        } else {
+            ""
+        },
+    );
+    // -t: half a second, the default, is how long a half-closed connection may live.
+    Ok(Some(Command {
+        arguments: vec![
+            "-t".to_owned(),
+            "20".to_owned(),
+            listen,
+            format!("EXEC:{}", wish.application.join(" ")),
+        ],
+        ..Command::default()
+    }))
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

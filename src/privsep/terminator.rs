@@ -1,0 +1,199 @@
+//! The terminator: holds the TLS context without a key, unprivileged and confined, and forks a session for each
+//! connection that the listener hands it. It never reads from a client itself.
+#![forbid(unsafe_code)]
+
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use openssl::x509::X509;
+
+use super::message::{
+    CONNECTION_DESCRIPTORS, FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper,
+    SessionToListener, TerminatorToKeeper, TerminatorToListener,
+};
+use super::role::{self, Confinement};
+use super::session::{self, Connection, Service, SessionSettings};
+use crate::sys::{descriptor, process, signal};
+use crate::tls::context::{self, PublicParts};
+use crate::tls::environment::{self, Variables};
+use crate::tls::settings::Settings;
+
+/// The keeper has everything in memory; a pause this long means that it is dead.
+const KEEPER_PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between tries to make a process when there are none to be had.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
+/// Sessions are cheap to have, not to keep; a chain is a few kilobytes.
+const MAX_CHAINS: usize = 64;
+
+/// What the terminator needs to know from the listener's options.
+#[derive(Clone)]
+pub struct Orders {
+    pub confinement: Confinement,
+    pub tls: Settings,
+    pub session: SessionSettings,
+}
+
+/// Runs the terminator to its end, which is the listener's.
+pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorToKeeper) -> u8 {
+    role::take_up(c"ssl-terminator");
+    // Sessions report to the listener; nobody waits for their exit codes.
+    signal::ignore(&[nix::sys::signal::Signal::SIGCHLD]);
+    // A session that was taken over shall not write lines of its own into the log.
+    let _ = descriptor::null_on(&[2]);
+    let service = match prepare(orders, &keeper) {
+        Ok(service) => service,
+        Err(text) => {
+            let _ = listener.send(&FromTerminator::Fatal(text), &[]);
+            return 111;
+        }
+    };
+    if listener.send(&FromTerminator::Ready, &[]).is_err() {
+        return 0;
+    }
+    // Ends when the listener does, or breaks its word.
+    while let Ok((order, ends)) = listener.receive() {
+        let deadline = Instant::now() + Duration::from_millis(order.patience.into());
+        let Some(ends) = Ends::sort(ends) else {
+            continue;
+        };
+        start(&service, &listener, &keeper, ends, deadline);
+    }
+    0
+}
+
+fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, String> {
+    // The library reads its configuration file, so before the root changes.
+    openssl::init();
+    role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
+    let parts = learn(keeper)?;
+    let context = context::build(&parts, &orders.tls).map_err(|e| format!("error: (111) {e}"))?;
+    let mut certificates = Vec::new();
+    if orders.session.environment {
+        for leaf in parts.chains.iter().filter_map(|chain| chain.first()) {
+            let mut variables = Variables::default();
+            environment::certificate(&mut variables, "SSL_SERVER", leaf);
+            certificates.push((leaf.clone(), variables));
+        }
+    }
+    Ok(Service {
+        context,
+        certificates,
+        settings: orders.session.clone(),
+    })
+}
+
+/// Receives the public parts from the keeper.
+fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
+    let mut parts = PublicParts::default();
+    loop {
+        let (part, _) = keeper.receive_within(KEEPER_PATIENCE).map_err(|error| {
+            format!("fatal: (111) terminator hears nothing from keeper: {error}")
+        })?;
+        match part {
+            PublicPart::Chain(certificates) if parts.chains.len() < MAX_CHAINS => {
+                let chain: Result<Vec<X509>, _> =
+                    certificates.iter().map(|der| X509::from_der(der)).collect();
+                let bad = |stack| format!("error: (111) unable to load certificate: {stack}");
+                parts.chains.push(chain.map_err(bad)?);
+            }
+            PublicPart::Chain(_) => return Err("error: (111) too many certificates".into()),
+            PublicPart::DhParameters(pem) => parts.dh = Some(pem),
+            PublicPart::End => return Ok(parts),
+        }
+    }
+}
+
+/// The descriptors that come with a connection, in the order of the message.
+struct Ends {
+    client: OwnedFd,
+    input: OwnedFd,
+    output: OwnedFd,
+    report: OwnedFd,
+}
+
+impl Ends {
+    fn sort(ends: Vec<OwnedFd>) -> Option<Ends> {
+        let [client, input, output, report]: [OwnedFd; CONNECTION_DESCRIPTORS] =
+            ends.try_into().ok()?;
+        Some(Ends {
+            client,
+            input,
+            output,
+            report,
+        })
+    }
+}
+
+/// Forks the session. While no process can be had the connection waits here, and behind it all others: that is how
+/// the listener comes to accept more slowly.
+fn start(
+    service: &Service,
+    listener: &TerminatorToListener,
+    keeper: &TerminatorToKeeper,
+    ends: Ends,
+    deadline: Instant,
+) {
+    let Ok((session_end, keeper_end)) = SessionToKeeper::pair() else {
+        return give_up(ends.report, "no descriptors left");
+    };
+    if keeper.send(&NewSession, &[keeper_end.as_fd()]).is_err() {
+        return give_up(ends.report, "the keeper is gone");
+    }
+    drop(keeper_end);
+    let mut keep = vec![
+        ends.client,
+        ends.input,
+        ends.output,
+        ends.report,
+        session_end.into_end(),
+    ];
+    let mut short = false;
+    loop {
+        let errno = match process::fork_role(keep, |ends| be_session(service, ends, deadline)) {
+            Ok(_) => break,
+            Err((errno, ends)) => {
+                keep = ends;
+                errno
+            }
+        };
+        if !short {
+            short = true;
+            let reason = errno.desc().to_owned();
+            let _ = listener.try_send(&FromTerminator::Short(reason), &[]);
+        }
+        if Instant::now() >= deadline {
+            return;
+        }
+        std::thread::sleep(SHORTAGE_PAUSE);
+    }
+    if short {
+        let _ = listener.try_send(&FromTerminator::Recovered, &[]);
+    }
+}
+
+fn be_session(service: &Service, ends: Vec<OwnedFd>, deadline: Instant) -> u8 {
+    role::take_up_session();
+    let [client, input, output, report, keeper]: [OwnedFd; CONNECTION_DESCRIPTORS + 1] =
+        match ends.try_into() {
+            Ok(ends) => ends,
+            Err(_) => return 111,
+        };
+    let connection = Connection {
+        client: TcpStream::from(client),
+        input,
+        output,
+        report: SessionToListener::from_end(report),
+        keeper: SessionToKeeper::from_end(keeper),
+    };
+    session::run(service, connection, deadline)
+}
+
+/// Tells the listener that a connection will not be served.
+fn give_up(report: OwnedFd, reason: &str) {
+    let failed = SessionReport::Failed {
+        pid: std::process::id(),
+        reason: reason.into(),
+    };
+    let _ = SessionToListener::from_end(report).send(&failed, &[]);
+}

@@ -1,0 +1,268 @@
+//! From accept to the terminator, each step cheaper than the next: limits, early rules, rules.
+#![forbid(unsafe_code)]
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+
+use super::connection::{Connection, Handover, Kit, Stage, plain};
+use super::limits::RuleLimits;
+use super::listener::{Listener, token};
+use super::log::{Ends, Level};
+use crate::net::address::Network;
+use crate::privsep::channel::ChannelError;
+use crate::privsep::message::ToTerminator;
+use crate::rules::{Client, RulesFile, Verdict};
+use crate::sys::socket::clear_ip_options;
+
+/// Clients accepted before other events have their turn.
+const BATCH: usize = 64;
+
+/// A compromise of the session alone could delay its own end; the listener waits this much longer than it.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+impl Listener {
+    pub(super) fn accept_some(&mut self) {
+        for _ in 0..BATCH {
+            if !self.may_accept() {
+                return;
+            }
+            let kit = match self.kit.take().map_or_else(Kit::make, Ok) {
+                Ok(kit) => kit,
+                Err(errno) => return self.pause(errno),
+            };
+            match self.socket.accept() {
+                Ok((stream, remote)) => {
+                    self.descriptors
+                        .end(&self.log, "accepting connections again");
+                    self.kit = self.admit(kit, stream, plain(remote));
+                }
+                Err(error) => {
+                    self.kit = Some(kit);
+                    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                        Errno::EAGAIN => return,
+                        reason @ (Errno::EMFILE
+                        | Errno::ENFILE
+                        | Errno::ENOBUFS
+                        | Errno::ENOMEM) => return self.pause(reason),
+                        // The client is gone already, or its network: the next one counts.
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets a client in or closes its connection. The kit comes back if it was not needed.
+    fn admit(&mut self, kit: Kit, stream: TcpStream, remote: SocketAddr) -> Option<Kit> {
+        let accepted = Instant::now();
+        let client = Network::of_client(remote.ip());
+        let local = stream.local_addr().map(plain).unwrap_or(remote);
+        let verdict = match self.judge(remote) {
+            Ok(verdict) => verdict,
+            Err(text) => {
+                if self.denials.admits(remote.ip(), accepted) {
+                    self.log.line(Level::Warning, text);
+                }
+                return Some(kit);
+            }
+        };
+        let refusal = match verdict.deny {
+            true => Some(String::new()),
+            false => match self.exceeded(&verdict.variables, client, remote) {
+                Ok(refusal) => refusal,
+                Err(limit) => {
+                    if self.denials.admits(remote.ip(), accepted) {
+                        let ip = remote.ip();
+                        self.log.warning(format_args!(
+                            "ip connection limit of {limit} exceeded for: {ip}"
+                        ));
+                    }
+                    return Some(kit);
+                }
+            },
+        };
+        if let Some(why) = refusal {
+            if self.log.level() >= Level::Status && self.denials.admits(remote.ip(), accepted) {
+                let ends = Ends {
+                    local_name: self.options.local_name.as_deref(),
+                    local,
+                    remote,
+                };
+                let pid = std::process::id();
+                self.log
+                    .line(Level::Status, format_args!("deny {pid} {ends}{why}"));
+            }
+            return Some(kit);
+        }
+        if !self.options.keep_ip_options {
+            clear_ip_options(&stream, remote.ip());
+        }
+        self.enter(kit, stream, (local, remote), verdict.variables, accepted);
+        None
+    }
+
+    /// Asks the early rules, and if they are silent the others.
+    fn judge(&mut self, remote: SocketAddr) -> Result<Verdict, String> {
+        let client = Client {
+            ip: remote.ip(),
+            host: None,
+            info: None,
+        };
+        let missing = self.options.missing_rules;
+        for rules in [&mut self.early_rules, &mut self.rules] {
+            let verdict = ask(rules, &client, missing)?;
+            if verdict.matched.is_some() {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::default())
+    }
+
+    /// Whether a limit is reached: the words for a rule's, or the number that the environment set. A rule's MAXCONIP
+    /// counts instead of the environment's, and 0 is none.
+    fn exceeded(
+        &self,
+        variables: &Pairs,
+        client: Network,
+        remote: SocketAddr,
+    ) -> Result<Option<String>, usize> {
+        let pairs = variables
+            .iter()
+            .map(|(name, value)| (&name[..], &value[..]));
+        let (limits, bad) = RuleLimits::read(pairs);
+        if let Some(bad) = bad {
+            let bad = super::log::field(bad);
+            self.log
+                .warning(format_args!("rule for {}: no limit: {bad}", remote.ip()));
+        }
+        match limits.per_client {
+            Some(0) => {}
+            Some(limit) => {
+                let limit = limit.min(self.limits.running);
+                if self.census.of_client(client) >= limit {
+                    return Ok(Some(format!(" ip connection limit:{limit} exceeded")));
+                }
+            }
+            None => {
+                if let Some(limit) = self.limits.per_client
+                    && self.census.of_client(client) >= limit
+                {
+                    return Err(limit);
+                }
+            }
+        }
+        Ok(limits.per_network.and_then(|(limit, length)| {
+            let full = self.census.of_network(remote.ip(), length) >= limit;
+            full.then(|| format!(" network connection limit:{limit}/{length} exceeded"))
+        }))
+    }
+
+    fn enter(
+        &mut self,
+        kit: Kit,
+        stream: TcpStream,
+        (local, remote): (SocketAddr, SocketAddr),
+        variables: Pairs,
+        accepted: Instant,
+    ) {
+        let number = self.next;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
+        if let Err(errno) = self.epoll.add(&kit.reports, event) {
+            return self.pause(errno);
+        }
+        self.next += 1;
+        let client = Network::of_client(remote.ip());
+        self.census.enter(client);
+        let deadline = accepted + self.options.handshake;
+        self.deadlines.insert((deadline + GRACE, number));
+        let connection = Connection {
+            local,
+            remote,
+            client,
+            variables,
+            stage: Stage::Handshake(kit.pipes),
+            session: Some(kit.reports),
+            ending: None,
+            due: Some(deadline + GRACE),
+        };
+        self.connections.insert(number, connection);
+        self.held = Some(Handover {
+            number,
+            stream,
+            input: kit.input,
+            output: kit.output,
+            report: kit.report,
+            deadline,
+        });
+        self.hand_over();
+    }
+
+    /// Gives the held client to the terminator, or keeps it until there is room or another terminator.
+    pub(super) fn hand_over(&mut self) {
+        let (Some(held), Some(terminator)) = (&self.held, &self.roles.terminator) else {
+            return;
+        };
+        if !terminator.ready || !self.connections.contains_key(&held.number) {
+            if terminator.ready {
+                self.held = None;
+            }
+            return;
+        }
+        let left = held.deadline.saturating_duration_since(Instant::now());
+        let order = ToTerminator {
+            patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+        };
+        let ends = [
+            held.stream.as_fd(),
+            held.input.as_fd(),
+            held.output.as_fd(),
+            held.report.as_fd(),
+        ];
+        let sent = terminator.channel.try_send(&order, &ends);
+        let full = matches!(
+            sent,
+            Err(ChannelError::System(
+                Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS
+            ))
+        );
+        if sent.is_ok() {
+            self.held = None;
+        }
+        self.watch_terminator(full);
+    }
+
+    /// Listens to the terminator, and waits for room in its channel if asked to.
+    pub(super) fn watch_terminator(&mut self, room: bool) {
+        if let Some(terminator) = &self.roles.terminator {
+            let mut flags = EpollFlags::EPOLLIN;
+            flags.set(EpollFlags::EPOLLOUT, room);
+            let mut event = EpollEvent::new(flags, token::TERMINATOR);
+            // A channel that is registered stays so until it is closed.
+            let _ = self.epoll.modify(&terminator.channel, &mut event);
+        }
+    }
+}
+
+fn ask(
+    rules: &mut Option<RulesFile>,
+    client: &Client<'_>,
+    missing_is_fine: bool,
+) -> Result<Verdict, String> {
+    let Some(rules) = rules else {
+        return Ok(Verdict::default());
+    };
+    match rules.lookup(client) {
+        Ok(verdict) => Ok(verdict),
+        Err(error) if missing_is_fine && error.is_missing() => Ok(Verdict::default()),
+        Err(error) => {
+            let path = rules.path().display();
+            Err(format!("fatal: (110) unable to read: {path}: {error}"))
+        }
+    }
+}

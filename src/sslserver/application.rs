@@ -1,0 +1,74 @@
+//! The program that serves a connection: prepared once, started for each.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
+use nix::unistd::Pid;
+
+use super::config::{Config, Variables};
+use super::connection::Pipes;
+use super::environment::Environment;
+use super::options::Options;
+use crate::sys::spawn::{self, Application, SpawnError, Spawner};
+
+pub struct Launcher {
+    application: Application,
+    spawner: Spawner,
+    /// Written to the client before anything else.
+    banner: Vec<u8>,
+    /// What applications inherit of our environment.
+    pub inherited: Environment,
+}
+
+impl Launcher {
+    /// Raises our own limit of open files as far as it goes; applications get the one we were started with.
+    pub fn new(
+        options: &Options,
+        config: &Config,
+        variables: Variables,
+        signals: SigSet,
+    ) -> Result<Launcher, Errno> {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        let program = &options.program;
+        Ok(Launcher {
+            application: Application {
+                candidates: spawn::candidates(&program[0], variables.get("PATH")),
+                arguments: program.clone(),
+                uid: config.uid,
+                gid: config.gid,
+                open_files: (soft, hard),
+                signals,
+            },
+            spawner: Spawner::default(),
+            banner: options.banner.clone(),
+            inherited: Environment::inherited(variables.all()),
+        })
+    }
+
+    /// Starts the application at its ends of the pipes.
+    pub fn start(&mut self, environment: &Environment, pipes: &Pipes) -> Result<Pid, SpawnError> {
+        let strings = environment.strings();
+        let (stdin, stdout) = (pipes.stdin.as_fd(), pipes.stdout.as_fd());
+        let pid = self
+            .spawner
+            .spawn(&self.application, &strings, stdin, stdout)?;
+        Ok(pid)
+    }
+
+    /// Puts the banner into the application's output, ahead of everything. The pipe is empty and holds it.
+    pub fn greet(&self, pipes: &Pipes) {
+        if !self.banner.is_empty() {
+            // A session that is gone already needs no banner.
+            let _ = nix::unistd::write(&pipes.stdout, &self.banner);
+        }
+    }
+
+    pub fn name(&self) -> String {
+        let name = self.application.arguments[0].to_bytes();
+        String::from_utf8_lossy(name).into_owned()
+    }
+}

@@ -1,0 +1,347 @@
+//! What the environment configures (sslserver-environ(7)), and who the processes are to become. Everything that needs
+//! the system's user table or PATH is looked up here, before any root changes.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User, geteuid};
+
+use super::error::Error;
+use super::limits::Limits;
+use super::options::{Options, number};
+use crate::privsep::role::Confinement;
+use crate::sys::identity::Identity;
+use crate::tls::material::PairFiles;
+use crate::tls::settings::Settings;
+
+/// Our own environment by name.
+pub struct Variables {
+    values: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Variables {
+    pub fn current() -> Variables {
+        let own = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+        Variables {
+            values: own.collect(),
+        }
+    }
+
+    /// An empty value means none.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let value = self.values.get(name.as_bytes())?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    pub fn all(self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        self.values.into_iter()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    fn number(&self, name: &str, most: u64) -> Result<Option<u64>, Error> {
+        self.get(name)
+            .map(|value| number(name, value, 0, most))
+            .transpose()
+    }
+
+    fn paths(&self, name: &str) -> Vec<PathBuf> {
+        let parts = self
+            .get(name)
+            .unwrap_or_default()
+            .split(|&byte| byte == b':');
+        let named = parts.filter(|part| !part.is_empty());
+        named
+            .map(|part| std::ffi::OsStr::from_bytes(part).into())
+            .collect()
+    }
+}
+
+/// The keys, as the keeper will see them.
+pub struct Keys {
+    pub pairs: Vec<PairFiles>,
+    pub dh: Option<PathBuf>,
+    /// The listener opens the files, as root, because no SSL_USER is set who could.
+    pub opened_by_listener: bool,
+}
+
+pub struct Config {
+    pub tls: Settings,
+    pub keys: Keys,
+    pub confinement: Confinement,
+    pub limits: Limits,
+    /// Ids of the application; `None` stays as it is.
+    pub uid: Option<Uid>,
+    pub gid: Option<Gid>,
+    /// Things to say at `-v`.
+    pub notes: Vec<String>,
+}
+
+impl Config {
+    pub fn read(options: &Options, variables: &Variables) -> Result<Config, Error> {
+        let mut notes = Vec::new();
+        let tls = Settings::from_environment(|name| variables.get(name).map(<[u8]>::to_vec))
+            .map_err(|bad| Error::BadSetting(bad.to_string()))?;
+        let (uid, gid) = application_ids(options, variables, &mut notes)?;
+        let root = variables.get("SSL_CHROOT").map(|path| {
+            let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
+            // Without the slash at its end, so that it is cut off whole from a path.
+            path.components().collect::<PathBuf>()
+        });
+        let named = keeper_identity(variables, options, gid)?;
+        let am_root = geteuid().is_root();
+        let identity = match named {
+            Some(identity) if identity.uid.is_root() => {
+                let text = "SSL_USER must not be root: it is whom strangers talk to";
+                return Err(Error::fatal(text));
+            }
+            Some(identity) => identity,
+            None if am_root => {
+                let identity = match uid {
+                    Some(uid) => Identity {
+                        uid,
+                        gid: gid.unwrap_or_else(Gid::effective),
+                    },
+                    None => nobody()?,
+                };
+                notes.push(format!(
+                    "no SSL_USER: keys are opened as root, TLS runs with uid {} and gid {}",
+                    identity.uid, identity.gid
+                ));
+                identity
+            }
+            None => Identity::current(),
+        };
+        match (&root, named) {
+            (None, Some(_)) => {
+                notes.push("no SSL_CHROOT: TLS runs without a root of its own".into())
+            }
+            (Some(root), None) => notes.push(format!(
+                "SSL_CHROOT without SSL_USER: {} is used all the same",
+                root.display()
+            )),
+            _ => {}
+        }
+        let keys = keys(variables, root.as_deref(), named.is_none() && am_root)?;
+        let per_client = variables.number("MAXCONIP", 1_000_000)?;
+        Ok(Config {
+            tls,
+            keys,
+            confinement: Confinement { root, identity },
+            limits: Limits {
+                running: options.limit,
+                unfinished: Limits::unfinished_for(options.limit),
+                per_client: per_client
+                    .filter(|&limit| limit > 0)
+                    .map(|limit| limit as usize),
+            },
+            uid,
+            gid,
+            notes,
+        })
+    }
+}
+
+/// `-u`, `-g` and `-U`: the later of two does not matter, 0 is no change.
+fn application_ids(
+    options: &Options,
+    variables: &Variables,
+    notes: &mut Vec<String>,
+) -> Result<(Option<Uid>, Option<Gid>), Error> {
+    let (mut uid, mut gid) = (options.uid, options.gid);
+    if options.ids_from_environment {
+        let id = |name: &str| -> Result<u32, Error> {
+            let missing = || Error::BadSetting(format!("-U wants {name} in the environment"));
+            let id = variables.number(name, u64::from(u32::MAX) - 1)?;
+            id.map(|id| id as u32).ok_or_else(missing)
+        };
+        (uid, gid) = (id("UID")?, id("GID")?);
+    }
+    let uid = (uid != 0).then(|| Uid::from_raw(uid));
+    let gid = (gid != 0).then(|| Gid::from_raw(gid));
+    if !geteuid().is_root() {
+        let current = Identity::current();
+        let uid = uid.filter(|&uid| uid != current.uid);
+        let gid = gid.filter(|&gid| gid != current.gid);
+        if let Some(uid) = uid {
+            return Err(Error::fatal(format_args!(
+                "unable to set uid: {uid}: only root can"
+            )));
+        }
+        if let Some(gid) = gid {
+            return Err(Error::fatal(format_args!(
+                "unable to set gid: {gid}: only root can"
+            )));
+        }
+        return Ok((None, None));
+    }
+    if let (Some(uid), None) = (uid, gid) {
+        notes.push(format!(
+            "-u {uid} without -g: applications keep the group {}",
+            Gid::effective()
+        ));
+        return Ok((Some(uid), Some(Gid::effective())));
+    }
+    Ok((uid, gid))
+}
+
+/// SSL_USER or SSL_UID, and SSL_GROUP or SSL_GID. `None`: neither user is set.
+fn keeper_identity(
+    variables: &Variables,
+    options: &Options,
+    application_gid: Option<Gid>,
+) -> Result<Option<Identity>, Error> {
+    let most = u64::from(u32::MAX) - 1;
+    let user = match variables.text("SSL_USER") {
+        Some(name) => Some(known("user", &name, User::from_name(&name))?),
+        None => None,
+    };
+    let group = match variables.text("SSL_GROUP") {
+        Some(name) => Some(known("group", &name, Group::from_name(&name))?),
+        None => None,
+    };
+    let uid = variables
+        .number("SSL_UID", most)?
+        .map(|id| Uid::from_raw(id as u32));
+    let gid = variables
+        .number("SSL_GID", most)?
+        .map(|id| Gid::from_raw(id as u32));
+    if let (Some(user), Some(uid)) = (&user, uid)
+        && user.uid != uid
+    {
+        let (name, has) = (&user.name, user.uid);
+        return Err(Error::fatal(format_args!(
+            "SSL_UID is {uid}, but SSL_USER {name} has uid {has}"
+        )));
+    }
+    if let (Some(group), Some(gid)) = (&group, gid)
+        && group.gid != gid
+    {
+        let (name, has) = (&group.name, group.gid);
+        return Err(Error::fatal(format_args!(
+            "SSL_GID is {gid}, but SSL_GROUP {name} has gid {has}"
+        )));
+    }
+    let Some(uid) = user.as_ref().map(|user| user.uid).or(uid) else {
+        return Ok(None);
+    };
+    let own_group = || {
+        let found = user.clone().or_else(|| User::from_uid(uid).ok().flatten());
+        found.map(|user| user.gid)
+    };
+    let gid = group.map(|group| group.gid).or(gid);
+    let asked = application_gid.filter(|_| user.is_none() && options.gid != 0);
+    let gid = gid.or(asked).or_else(own_group);
+    Ok(Some(Identity {
+        uid,
+        gid: gid.unwrap_or_else(|| Gid::from_raw(uid.as_raw())),
+    }))
+}
+
+fn known<T, E: Display>(kind: &str, name: &str, found: Result<Option<T>, E>) -> Result<T, Error> {
+    match found {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => Err(Error::fatal(format_args!("unknown {kind}: {name}"))),
+        Err(error) => Err(Error::fatal(format_args!(
+            "unable to look up {kind}: {name}: {error}"
+        ))),
+    }
+}
+
+fn nobody() -> Result<Identity, Error> {
+    let user = known("user", "nobody", User::from_name("nobody"))?;
+    Ok(Identity {
+        uid: user.uid,
+        gid: user.gid,
+    })
+}
+
+/// Pairs up certificates and keys. Paths are those inside `root`.
+fn keys(
+    variables: &Variables,
+    root: Option<&Path>,
+    opened_by_listener: bool,
+) -> Result<Keys, Error> {
+    let inside = |path: PathBuf| match root.and_then(|root| path.strip_prefix(root).ok()) {
+        Some(rest) => Path::new("/").join(rest),
+        None => path,
+    };
+    let chains = variables.paths("CERTCHAINFILE");
+    let is_chain = !chains.is_empty();
+    let certificates = match is_chain {
+        true => chains,
+        false => variables.paths("CERTFILE"),
+    };
+    if certificates.is_empty() {
+        return Err(Error::fatal(
+            "no certificate configured: set CERTFILE or CERTCHAINFILE, and KEYFILE",
+        ));
+    }
+    let mut keys = variables.paths("KEYFILE");
+    if keys.is_empty() {
+        keys.clone_from(&certificates);
+    }
+    if keys.len() != certificates.len() {
+        let name = if is_chain {
+            "CERTCHAINFILE"
+        } else {
+            "CERTFILE"
+        };
+        return Err(Error::fatal(format_args!(
+            "{name} lists {} files and KEYFILE {}: each certificate needs its key",
+            certificates.len(),
+            keys.len()
+        )));
+    }
+    let pairs = certificates.into_iter().zip(keys);
+    let pairs = pairs.map(|(certificate, key)| PairFiles {
+        certificate: inside(certificate),
+        is_chain,
+        key: inside(key),
+    });
+    Ok(Keys {
+        pairs: pairs.collect(),
+        dh: variables.paths("DHFILE").pop().map(inside),
+        opened_by_listener,
+    })
+}
+
+/// The settings that the log shows at `-v`, in upstream's order.
+pub struct Shown {
+    values: [(&'static str, String); 8],
+}
+
+impl Shown {
+    pub fn read(variables: &Variables) -> Shown {
+        let labels = [
+            ("ciphers", "CIPHERS"),
+            ("cafile", "CAFILE"),
+            ("ccafile", "CCAFILE"),
+            ("cadir", "CADIR"),
+            ("certchainfile", "CERTCHAINFILE"),
+            ("cert", "CERTFILE"),
+            ("key", "KEYFILE"),
+            ("dhparam", "DHFILE"),
+        ];
+        Shown {
+            values: labels.map(|(label, name)| (label, variables.text(name).unwrap_or_default())),
+        }
+    }
+
+    /// One line each; the last with the length of the DH prime if there is one.
+    pub fn lines(&self, dh_bits: u32) -> impl Iterator<Item = String> {
+        let pid = std::process::id();
+        self.values.iter().map(
+            move |(label, value)| match dh_bits > 0 && *label == "dhparam" {
+                true => format!("{label} {pid} {value} {dh_bits}"),
+                false => format!("{label} {pid} {value}"),
+            },
+        )
+    }
+}

@@ -1,0 +1,132 @@
+//! The environment of an application: ours without what configures us, then what is known of the connection, what the
+//! rules say, and what TLS agreed on (sslserver-environ(7)).
+#![forbid(unsafe_code)]
+
+use std::ffi::CString;
+use std::net::SocketAddr;
+
+/// Variables that configure sslserver. The application gets one only if a rule sets it.
+const OURS: [&str; 20] = [
+    "CADIR",
+    "CAFILE",
+    "CCADIR",
+    "CCAFILE",
+    "CCAVERIFY",
+    "CERTCHAINFILE",
+    "CERTDIR",
+    "CERTFILE",
+    "CIPHERS",
+    "CIPHERSUITES",
+    "CRLFILE",
+    "DHFILE",
+    "GROUPS",
+    "KEYFILE",
+    "MAXCONIP",
+    "MAXCONNET",
+    "PROTO",
+    "TLSMAX",
+    "TLSMIN",
+    "VERIFYDEPTH",
+];
+
+/// Names and values in the order they were first set.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Environment {
+    /// What is left of our own environment for applications.
+    pub fn inherited(ours: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Environment {
+        let foreign = |name: &[u8]| {
+            !OURS.iter().any(|known| known.as_bytes() == name)
+                && !name.starts_with(b"SSL")
+                && !name.starts_with(b"TCP")
+        };
+        Environment {
+            variables: ours.into_iter().filter(|(name, _)| foreign(name)).collect(),
+        }
+    }
+
+    /// A later value replaces an earlier one. What execve(2) cannot pass on is left out.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        let possible = !name.is_empty() && !name.contains(&b'=') && !name.contains(&0);
+        if !possible || value.contains(&0) {
+            return;
+        }
+        match self.variables.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value.to_vec(),
+            None => self.variables.push((name.to_vec(), value.to_vec())),
+        }
+    }
+
+    /// What is known of the connection, under `SSL…` always and under `TCP…` if wanted.
+    pub fn connection(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        local_name: Option<&[u8]>,
+        tcp: bool,
+    ) {
+        let six = remote.is_ipv6();
+        let protocol: &[u8] = match (tcp, six) {
+            (false, _) => b"TLS",
+            (true, false) => b"TCP",
+            (true, true) => b"TCP6",
+        };
+        self.set(b"PROTO", protocol);
+        let families = [("SSL", true), ("TCP", tcp), ("TCP6", tcp && six)];
+        for (family, _) in families.iter().filter(|(_, wanted)| *wanted) {
+            let mut fact = |name: &str, value: &[u8]| {
+                self.set(format!("{family}{name}").as_bytes(), value);
+            };
+            fact("LOCALIP", local.ip().to_string().as_bytes());
+            fact("LOCALPORT", local.port().to_string().as_bytes());
+            if let Some(name) = local_name {
+                fact("LOCALHOST", name);
+            }
+            fact("REMOTEIP", remote.ip().to_string().as_bytes());
+            fact("REMOTEPORT", remote.port().to_string().as_bytes());
+        }
+    }
+
+    /// A rule's variables win over what is known of the connection, as in tcpserver, but never speak for TLS.
+    pub fn rules<'a>(&mut self, variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) {
+        let reserved: [&[u8]; 3] = [b"SSLCTLFD", b"SSLREADFD", b"SSLWRITEFD"];
+        for (name, value) in variables {
+            if !name.starts_with(b"SSL_") && !reserved.contains(&name) {
+                self.set(name, value);
+            }
+        }
+    }
+
+    /// Takes the block that a session sent. `false`: it tried to set something else.
+    #[must_use]
+    pub fn tls(&mut self, block: &[u8]) -> bool {
+        for variable in block.split(|&byte| byte == 0).filter(|v| !v.is_empty()) {
+            let end = variable.iter().position(|&byte| byte == b'=');
+            match end {
+                Some(end) if variable.starts_with(b"SSL_") => {
+                    self.set(&variable[..end], &variable[end + 1..]);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    pub fn strings(&self) -> Vec<CString> {
+        let join = |(name, value): &(Vec<u8>, Vec<u8>)| {
+            let mut string = Vec::with_capacity(name.len() + value.len() + 2);
+            string.extend(name);
+            string.push(b'=');
+            string.extend(value);
+            // Inherited strings have no NUL, and `set` lets none in.
+            CString::new(string).ok()
+        };
+        self.variables.iter().filter_map(join).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

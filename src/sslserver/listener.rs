@@ -1,0 +1,294 @@
+//! The listener: accepts, limits, asks the rules, hands clients to the terminator, starts applications and reaps them.
+//! It is the one process that stays root; it parses no byte of a stranger and never waits for one.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::application::Launcher;
+use super::config::Shown;
+use super::connection::{Connection, Handover, Kit};
+use super::error::Error;
+use super::limits::{Census, Limits};
+use super::log::{Level, Log, Spell};
+use super::options::Options;
+use super::roles::Roles;
+use crate::rules::RulesFile;
+use crate::sys::signal::Signals;
+
+/// What an event is about; greater numbers are connections.
+pub(super) mod token {
+    pub const SOCKET: u64 = 0;
+    pub const SIGNALS: u64 = 1;
+    pub const KEEPER: u64 = 2;
+    pub const TERMINATOR: u64 = 3;
+    pub const FIRST_CONNECTION: u64 = 16;
+}
+
+/// Pause before trying again what descriptors or processes lacked for.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// A lack that is told once and ends with a second line.
+#[derive(Default)]
+pub(super) struct Shortage {
+    told: bool,
+}
+
+impl Shortage {
+    pub fn begin(&mut self, log: &Log, text: impl std::fmt::Display) {
+        if !self.told {
+            self.told = true;
+            log.warning(text);
+        }
+    }
+
+    pub fn end(&mut self, log: &Log, text: impl std::fmt::Display) {
+        if self.told {
+            self.told = false;
+            log.line(Level::Warning, format_args!("info: {text}"));
+        }
+    }
+}
+
+pub struct Listener {
+    pub(super) options: Options,
+    pub(super) log: Log,
+    pub(super) limits: Limits,
+    pub(super) socket: TcpListener,
+    pub(super) signals: Signals,
+    pub(super) launcher: Launcher,
+    pub(super) roles: Roles,
+    pub(super) early_rules: Option<RulesFile>,
+    pub(super) rules: Option<RulesFile>,
+    pub(super) epoll: Epoll,
+    pub(super) connections: HashMap<u64, Connection>,
+    pub(super) applications: HashMap<Pid, u64>,
+    pub(super) census: Census,
+    pub(super) running: usize,
+    /// Established connections that wait for a place or a process, first come first served.
+    pub(super) queue: VecDeque<u64>,
+    pub(super) deadlines: BTreeSet<(Instant, u64)>,
+    pub(super) next: u64,
+    pub(super) kit: Option<Kit>,
+    /// A client that the terminator had no room for yet.
+    pub(super) held: Option<Handover>,
+    pub(super) accepting: bool,
+    /// Nothing is accepted, or no application started, before this.
+    pub(super) accept_after: Option<Instant>,
+    pub(super) start_after: Option<Instant>,
+    pub(super) descriptors: Shortage,
+    pub(super) processes: Shortage,
+    pub(super) denials: Spell,
+    /// How we are configured, for the log.
+    pub(super) settings: Shown,
+    pub(super) dh_bits: u32,
+    /// Everything was ready once.
+    pub(super) started: bool,
+    /// Set when the server is to end, with the reason if it is an error.
+    pub(super) end: Option<Result<(), Error>>,
+}
+
+/// What [`Listener::new`] is made of.
+pub struct Parts {
+    pub options: Options,
+    pub log: Log,
+    pub limits: Limits,
+    pub socket: TcpListener,
+    pub signals: Signals,
+    pub launcher: Launcher,
+    pub roles: Roles,
+    pub settings: Shown,
+}
+
+impl Listener {
+    pub fn new(parts: Parts) -> Result<Listener, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let event = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        epoll.add(&parts.signals, event(token::SIGNALS))?;
+        epoll.add(
+            &parts.socket,
+            EpollEvent::new(EpollFlags::empty(), token::SOCKET),
+        )?;
+        Ok(Listener {
+            early_rules: parts.options.early_rules.clone().map(RulesFile::new),
+            rules: parts.options.rules.clone().map(RulesFile::new),
+            options: parts.options,
+            log: parts.log,
+            limits: parts.limits,
+            socket: parts.socket,
+            signals: parts.signals,
+            launcher: parts.launcher,
+            roles: parts.roles,
+            epoll,
+            connections: HashMap::new(),
+            applications: HashMap::new(),
+            census: Census::default(),
+            running: 0,
+            queue: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            next: token::FIRST_CONNECTION,
+            kit: None,
+            held: None,
+            accepting: false,
+            accept_after: None,
+            start_after: None,
+            descriptors: Shortage::default(),
+            processes: Shortage::default(),
+            denials: Spell::default(),
+            settings: parts.settings,
+            dh_bits: 0,
+            started: false,
+            end: None,
+        })
+    }
+
+    /// Serves until a signal or a fatal error ends it.
+    pub fn run(mut self) -> Result<(), Error> {
+        self.roles.due = Some(Instant::now());
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            self.on_time(Instant::now());
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            self.set_accepting();
+            let count = match self.epoll.wait(&mut events, self.timeout()) {
+                Err(Errno::EINTR) => 0,
+                Err(errno) => return Err(Error::fatal(format_args!("epoll: {}", errno.desc()))),
+                Ok(count) => count,
+            };
+            for event in &events[..count] {
+                let token = event.data();
+                // A defect of ours in the handling of one connection ends that connection, not the service.
+                let handled = catch_unwind(AssertUnwindSafe(|| self.on_event(token)));
+                if handled.is_err() {
+                    self.forget(token);
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, token: u64) {
+        match token {
+            token::SOCKET => self.accept_some(),
+            token::SIGNALS => self.on_signals(),
+            token::KEEPER => self.hear_keeper(),
+            token::TERMINATOR => self.hear_terminator(),
+            number => self.hear_session(number),
+        }
+    }
+
+    fn on_signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                Signal::SIGCHLD => self.reap(),
+                Signal::SIGHUP => self
+                    .log
+                    .warning("SIGHUP: keys are read at the start only in this version"),
+                // Running connections go on: their sessions and applications need us only to be logged.
+                _ => self.end = Some(Ok(())),
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = crate::sys::process::reap() {
+            match self.applications.remove(&ended.pid) {
+                Some(number) => self.application_ended(number, ended),
+                None => self.role_ended(ended),
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn on_time(&mut self, now: Instant) {
+        if self.roles.due.is_some_and(|due| due <= now) {
+            self.start_roles(now);
+        }
+        while let Some(&(due, number)) = self.deadlines.first()
+            && due <= now
+        {
+            self.deadlines.remove(&(due, number));
+            self.overdue(number);
+        }
+        if self.start_after.is_some_and(|after| after <= now) {
+            self.start_after = None;
+            self.start_waiting();
+        }
+        if self.denials.due().is_some_and(|due| due <= now)
+            && let Some(line) = self.denials.end()
+        {
+            self.log.warning(line);
+        }
+    }
+
+    fn timeout(&self) -> EpollTimeout {
+        let dues = [
+            self.roles.due,
+            self.deadlines.first().map(|(due, _)| *due),
+            self.start_after,
+            self.accept_after,
+            self.denials.due(),
+        ];
+        let Some(due) = dues.into_iter().flatten().min() else {
+            return EpollTimeout::NONE;
+        };
+        let left = due.saturating_duration_since(Instant::now());
+        // Rounded up: waking a moment early would mean to spin until the moment comes.
+        let milliseconds = left.as_millis().saturating_add(1);
+        EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::MAX)
+    }
+
+    /// Opens or shuts the gate: clients that cannot be served now wait in the kernel's queue.
+    fn set_accepting(&mut self) {
+        let now = Instant::now();
+        if self.accept_after.is_some_and(|after| after <= now) {
+            self.accept_after = None;
+        }
+        let wanted = self.may_accept();
+        if wanted != self.accepting {
+            let flags = match wanted {
+                true => EpollFlags::EPOLLIN,
+                false => EpollFlags::empty(),
+            };
+            let mut event = EpollEvent::new(flags, token::SOCKET);
+            if self.epoll.modify(&self.socket, &mut event).is_ok() {
+                self.accepting = wanted;
+            }
+        }
+    }
+
+    pub(super) fn may_accept(&self) -> bool {
+        self.roles.is_ready()
+            && self.held.is_none()
+            && self.accept_after.is_none()
+            && self.running < self.limits.running
+            && self.connections.len() - self.running < self.limits.unfinished
+    }
+
+    /// Pauses accepting for want of descriptors or memory.
+    pub(super) fn pause(&mut self, reason: Errno) {
+        let reason = reason.desc();
+        self.descriptors.begin(
+            &self.log,
+            format_args!("unable to accept more connections: {reason}"),
+        );
+        self.accept_after = Some(Instant::now() + SHORTAGE_PAUSE);
+    }
+
+    /// No process could be made for an application: all that wait try again a little later.
+    pub(super) fn pause_starts(&mut self, reason: impl std::fmt::Display) {
+        self.processes.begin(
+            &self.log,
+            format_args!("unable to start more applications: {reason}"),
+        );
+        self.start_after = Some(Instant::now() + SHORTAGE_PAUSE);
+    }
+}

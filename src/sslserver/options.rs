@@ -1,0 +1,264 @@
+//! The command line, as upstream's users type it. One table holds every option: the usage line and the check of the
+//! manual page come from it.
+#![forbid(unsafe_code)]
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::Arg;
+
+use super::error::Error;
+use super::log::Level;
+use crate::net::address::Family;
+
+/// Options without an argument.
+const FLAGS: &str = "1346UXpPhHrRoOdDqQvVeEsSnNmzZ";
+
+/// Options with an argument, and what it is.
+const ARGUMENTS: [(char, &str); 12] = [
+    ('c', "limit"),
+    ('y', "iprules.cdb"),
+    ('x', "rules.cdb"),
+    ('B', "banner"),
+    ('g', "gid"),
+    ('u', "uid"),
+    ('b', "backlog"),
+    ('l', "localname"),
+    ('t', "timeout"),
+    ('I', "interface"),
+    ('T', "ssltimeout"),
+    ('w', "progtimeout"),
+];
+
+/// Known letters that this version cannot serve.
+const NOT_YET: &str = "hprtnzmI";
+
+/// A banner must fit into an empty pipe, where it waits for its client.
+const MAX_BANNER: usize = 4096;
+/// Enough for any machine; a slip of the pen shall not ask for more.
+const MAX_LIMIT: u64 = 1_000_000;
+const MAX_ID: u64 = u32::MAX as u64 - 1;
+const MAX_SECONDS: u64 = 30 * 24 * 3600;
+
+#[derive(Debug)]
+pub struct Options {
+    /// `-1`
+    pub announce: bool,
+    /// `-3`
+    pub password: bool,
+    /// `-4`, `-6`
+    pub family: Option<Family>,
+    /// `-X`
+    pub missing_rules: bool,
+    /// `-o`
+    pub keep_ip_options: bool,
+    /// `-d`
+    pub delay: bool,
+    /// `-q`, `-Q`, `-v`, `-V`
+    pub level: Level,
+    /// `-H` was said; without it the log mentions that there are no look-ups.
+    pub no_lookup: bool,
+    /// `-e`, `-E`: the application gets `TCP*`.
+    pub tcp_environment: bool,
+    /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
+    pub ssl_environment: bool,
+    /// `-c`
+    pub limit: usize,
+    /// `-b`
+    pub backlog: i32,
+    /// `-y`
+    pub early_rules: Option<PathBuf>,
+    /// `-x`
+    pub rules: Option<PathBuf>,
+    /// `-B`
+    pub banner: Vec<u8>,
+    /// `-u`, `-g`; 0 means that the id stays.
+    pub uid: u32,
+    pub gid: u32,
+    /// `-U`: both come from the environment.
+    pub ids_from_environment: bool,
+    /// `-l`
+    pub local_name: Option<Vec<u8>>,
+    /// `-T`
+    pub handshake: Duration,
+    /// `-w`
+    pub idle: Duration,
+    pub host: String,
+    pub port: String,
+    /// The program and its arguments, any bytes.
+    pub program: Vec<CString>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            announce: false,
+            password: false,
+            family: None,
+            missing_rules: false,
+            keep_ip_options: false,
+            delay: false,
+            level: Level::Warning,
+            no_lookup: false,
+            tcp_environment: true,
+            ssl_environment: false,
+            limit: 40,
+            backlog: 20,
+            early_rules: None,
+            rules: None,
+            banner: Vec::new(),
+            uid: 0,
+            gid: 0,
+            ids_from_environment: false,
+            local_name: None,
+            handshake: Duration::from_secs(26),
+            idle: Duration::from_secs(3600),
+            host: String::new(),
+            port: String::new(),
+            program: Vec::new(),
+        }
+    }
+}
+
+/// `usage: sslserver [ -13… ] [ -c limit ] … host port program`
+pub fn usage() -> String {
+    let mut line = format!("usage: sslserver [ -{FLAGS} ]");
+    for (letter, argument) in ARGUMENTS {
+        line.push_str(&format!(" [ -{letter} {argument} ]"));
+    }
+    line.push_str(" host port program");
+    line
+}
+
+impl Options {
+    /// Reads what follows the program's name. Later options override earlier ones; the first word that is no option
+    /// is the host.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, Error> {
+        let mut options = Options::default();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let mut words = Vec::new();
+        while let Some(argument) = parser.next().map_err(illegal)? {
+            match argument {
+                Arg::Short(letter) => options.take(letter, &mut parser)?,
+                Arg::Long(name) => return Err(Error::IllegalOption(format!("-{name}"))),
+                Arg::Value(host) => {
+                    words.push(host);
+                    words.extend(parser.raw_args().map_err(illegal)?);
+                }
+            }
+        }
+        let mut words = words.into_iter();
+        let mut text = || {
+            let word = words.next().ok_or(Error::Incomplete)?;
+            let text = word.into_string().map_err(|_| Error::Incomplete)?;
+            match text.is_empty() {
+                true => Err(Error::Incomplete),
+                false => Ok(text),
+            }
+        };
+        options.host = text()?;
+        options.port = text()?;
+        // The system hands over no argument with a NUL inside.
+        options.program = words
+            .filter_map(|word| CString::new(word.into_vec()).ok())
+            .collect();
+        match options.program.is_empty() {
+            true => Err(Error::Incomplete),
+            false => Ok(options),
+        }
+    }
+
+    fn take(&mut self, letter: char, parser: &mut lexopt::Parser) -> Result<(), Error> {
+        if NOT_YET.contains(letter) {
+            return Err(Error::NotYet(letter));
+        }
+        let takes_argument = ARGUMENTS.iter().any(|&(known, _)| known == letter);
+        match takes_argument {
+            true => {
+                let value = parser.value().map_err(|_| Error::MissingArgument(letter))?;
+                self.take_argument(letter, value)
+            }
+            false => self.take_flag(letter),
+        }
+    }
+
+    fn take_flag(&mut self, letter: char) -> Result<(), Error> {
+        match letter {
+            '1' => self.announce = true,
+            '3' => self.password = true,
+            '4' => self.family = Some(Family::V4),
+            '6' => self.family = Some(Family::V6),
+            'U' => self.ids_from_environment = true,
+            'X' => self.missing_rules = true,
+            'o' => self.keep_ip_options = true,
+            'O' => self.keep_ip_options = false,
+            'd' => self.delay = true,
+            'D' => self.delay = false,
+            'q' => self.level = Level::Silent,
+            'Q' => self.level = Level::Warning,
+            'v' => self.level = Level::Status,
+            'V' => self.level = Level::Detail,
+            'e' => (self.tcp_environment, self.ssl_environment) = (true, true),
+            'E' => self.tcp_environment = false,
+            's' => self.ssl_environment = true,
+            'S' => self.ssl_environment = false,
+            'H' => self.no_lookup = true,
+            // What this version does anyway.
+            'P' | 'R' | 'N' | 'Z' => {}
+            other => return Err(Error::IllegalOption(other.to_string())),
+        }
+        Ok(())
+    }
+
+    fn take_argument(&mut self, letter: char, value: OsString) -> Result<(), Error> {
+        let number = |least, most| number(&format!("-{letter}"), value.as_bytes(), least, most);
+        let seconds = || number(1, MAX_SECONDS).map(Duration::from_secs);
+        match letter {
+            'c' => self.limit = number(1, MAX_LIMIT)? as usize,
+            'b' => self.backlog = number(1, i32::MAX as u64)? as i32,
+            'u' => self.uid = number(0, MAX_ID)? as u32,
+            'g' => self.gid = number(0, MAX_ID)? as u32,
+            'T' => self.handshake = seconds()?,
+            'w' => self.idle = seconds()?,
+            'y' => self.early_rules = Some(value.into()),
+            'x' => self.rules = Some(value.into()),
+            'l' => self.local_name = Some(value.into_vec()),
+            'B' if value.len() > MAX_BANNER => {
+                return Err(Error::BadSetting(format!(
+                    "-B takes at most {MAX_BANNER} bytes"
+                )));
+            }
+            'B' => self.banner = value.into_vec(),
+            other => return Err(Error::IllegalOption(other.to_string())),
+        }
+        Ok(())
+    }
+}
+
+/// Reads a number that is wholly decimal and in range.
+pub fn number(what: &str, value: &[u8], least: u64, most: u64) -> Result<u64, Error> {
+    let text = String::from_utf8_lossy(value);
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = text.parse().ok().filter(|_| digits);
+    parsed
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| Error::BadNumber {
+            what: what.into(),
+            value: text.into_owned(),
+            least,
+            most,
+        })
+}
+
+/// Only a value where none is wanted gets here.
+fn illegal(error: lexopt::Error) -> Error {
+    Error::IllegalOption(match error {
+        lexopt::Error::UnexpectedValue { option, .. } => option.trim_start_matches('-').into(),
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

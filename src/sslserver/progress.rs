@@ -1,0 +1,281 @@
+//! From the handshake to the end: what sessions report, when applications start, and what becomes of both.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+
+use super::connection::{Connection, Established, Running, Stage};
+use super::listener::Listener;
+use super::log::{Ends, Level, field};
+use crate::privsep::message::{Ending, SessionReport};
+use crate::sys::process::Ended;
+
+impl Listener {
+    /// Takes what a session says. Its silence, when the channel closes, is an answer too.
+    pub(super) fn hear_session(&mut self, number: u64) {
+        loop {
+            let Some(connection) = self.connections.get(&number) else {
+                return;
+            };
+            let Some(session) = &connection.session else {
+                return;
+            };
+            match session.try_receive() {
+                Ok(Some((report, _))) => self.take_report(number, report),
+                Ok(None) => return,
+                Err(_) => return self.session_over(number),
+            }
+        }
+    }
+
+    fn take_report(&mut self, number: u64, report: SessionReport) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        match report {
+            SessionReport::Established {
+                summary,
+                environment,
+            } => {
+                let stage = std::mem::replace(&mut connection.stage, Stage::Over);
+                let Stage::Handshake(pipes) = stage else {
+                    // Only a captured session says so twice.
+                    connection.stage = stage;
+                    return self.session_over(number);
+                };
+                let established = Established {
+                    summary,
+                    environment,
+                    greeted: false,
+                };
+                connection.stage = Stage::Waiting(pipes, established);
+                if let Some(due) = connection.due.take() {
+                    self.deadlines.remove(&(due, number));
+                }
+                self.queue.push_back(number);
+                self.start_waiting();
+            }
+            SessionReport::Failed { pid, reason } => {
+                let ip = connection.remote.ip();
+                let reason = words(&reason);
+                self.log.line(
+                    Level::Warning,
+                    format_args!(
+                        "fatal: (111) unable to accept TLS from: {ip} for pid: {pid} {reason}"
+                    ),
+                );
+                self.forget(number);
+            }
+            SessionReport::Finished { ending, .. } => connection.ending = Some(ending),
+        }
+    }
+
+    /// Starts applications as far as there are places.
+    pub(super) fn start_waiting(&mut self) {
+        while self.start_after.is_none() && self.running < self.limits.running {
+            let Some(number) = self.queue.pop_front() else {
+                return;
+            };
+            self.start_application(number);
+        }
+    }
+
+    fn start_application(&mut self, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        let Stage::Waiting(pipes, established) = &mut connection.stage else {
+            return;
+        };
+        if !established.greeted {
+            established.greeted = true;
+            self.launcher.greet(pipes);
+        }
+        let mut environment = self.launcher.inherited.clone();
+        let local_name = self.options.local_name.as_deref();
+        let (local, remote) = (connection.local, connection.remote);
+        environment.connection(local, remote, local_name, self.options.tcp_environment);
+        let pairs = connection.variables.iter();
+        environment.rules(pairs.map(|(name, value)| (&name[..], &value[..])));
+        if !environment.tls(&established.environment) {
+            let ip = remote.ip();
+            self.log
+                .warning(format_args!("session of {ip} broke the protocol: closed"));
+            return self.forget(number);
+        }
+        let pid = match self.launcher.start(&environment, pipes) {
+            Ok(pid) => pid,
+            Err(error) if error.is_shortage() => {
+                self.queue.push_front(number);
+                return self.pause_starts(error);
+            }
+            Err(error) => {
+                let program = self.launcher.name();
+                self.log.line(
+                    Level::Warning,
+                    format_args!("fatal: (111) unable to run: {program}: {error}"),
+                );
+                return self.forget(number);
+            }
+        };
+        self.processes.end(&self.log, "starting applications again");
+        let summary = match self.log.level() >= Level::Detail && self.options.ssl_environment {
+            true => format!(" {}", field(established.summary.as_bytes())),
+            false => String::new(),
+        };
+        let running = Stage::Running(Running {
+            pid,
+            status: None,
+            alone: false,
+        });
+        connection.stage = running;
+        self.applications.insert(pid, number);
+        self.running += 1;
+        self.log_status();
+        let ends = Ends {
+            local_name,
+            local,
+            remote,
+        };
+        let ip = remote.ip();
+        self.log
+            .line(Level::Status, format_args!("pid {pid} from {ip}"));
+        self.log
+            .line(Level::Status, format_args!("ok {pid} {ends}"));
+        self.log
+            .line(Level::Status, format_args!("tls {pid} accept{summary}"));
+    }
+
+    pub(super) fn application_ended(&mut self, number: u64, ended: Ended) {
+        if let Some(Connection {
+            stage: Stage::Running(running),
+            ..
+        }) = self.connections.get_mut(&number)
+        {
+            running.status = Some(ended.status);
+        }
+        self.finish(number);
+    }
+
+    /// The session is gone, with or without a last word.
+    fn session_over(&mut self, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        // Closing the channel takes it out of the epoll set as well: no other process holds this end.
+        connection.session = None;
+        let ip = connection.remote.ip();
+        let Stage::Running(running) = &mut connection.stage else {
+            if connection.ending.is_none() {
+                self.log.line(
+                    Level::Warning,
+                    format_args!("error: (111) session for {ip} ended without a word"),
+                );
+            }
+            return self.forget(number);
+        };
+        let pid = running.pid;
+        running.alone = running.status.is_none();
+        let alone = running.alone;
+        let error = match &connection.ending {
+            Some(Ending::Complete) => None,
+            Some(Ending::ClientGone(reason) | Ending::Broken(reason)) => Some(words(reason)),
+            Some(Ending::Idle) => Some("idle for too long".into()),
+            None => Some("the session ended without a word".into()),
+        };
+        let idle = connection.ending == Some(Ending::Idle);
+        if let Some(reason) = error {
+            self.log.line(
+                Level::Warning,
+                format_args!("error: (111) unable to speak TLS with: {ip} for pid: {pid} {reason}"),
+            );
+        }
+        if alone {
+            // Its input has ended and its output breaks; most leave by themselves.
+            let now = Instant::now();
+            let due = if idle { now } else { now + self.options.idle };
+            connection.due = Some(due);
+            self.deadlines.insert((due, number));
+        }
+        self.finish(number);
+    }
+
+    /// What to do when a connection has overrun its time.
+    pub(super) fn overdue(&mut self, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        connection.due = None;
+        match &connection.stage {
+            Stage::Running(running) if running.alone => {
+                // Gone already is as good.
+                let _ = kill(running.pid, Signal::SIGTERM);
+            }
+            Stage::Running(_) => {}
+            _ => {
+                let ip = connection.remote.ip();
+                self.log.line(
+                    Level::Warning,
+                    format_args!(
+                        "fatal: (111) unable to accept TLS from: {ip} session does not answer"
+                    ),
+                );
+                self.forget(number);
+            }
+        }
+    }
+
+    /// Gives the place back once both the application and the session are done.
+    fn finish(&mut self, number: u64) {
+        let Some(connection) = self.connections.get(&number) else {
+            return;
+        };
+        if !connection.is_over() {
+            return;
+        }
+        if let Stage::Running(running) = &connection.stage {
+            let (pid, status) = (running.pid, running.status.unwrap_or(0));
+            self.log.line(
+                Level::Status,
+                format_args!("ended by {pid} status {status}"),
+            );
+        }
+        self.forget(number);
+        self.log_status();
+    }
+
+    /// Drops everything that belongs to a connection.
+    pub(super) fn forget(&mut self, number: u64) {
+        let Some(connection) = self.connections.remove(&number) else {
+            return;
+        };
+        self.census.leave(connection.client);
+        if let Some(due) = connection.due {
+            self.deadlines.remove(&(due, number));
+        }
+        self.queue.retain(|&waiting| waiting != number);
+        if self.held.as_ref().is_some_and(|held| held.number == number) {
+            self.held = None;
+        }
+        if connection.is_running() {
+            self.running -= 1;
+        }
+        self.start_waiting();
+    }
+
+    pub(super) fn log_status(&self) {
+        let (running, limit) = (self.running, self.limits.running);
+        let per_client = self.limits.shown_per_client();
+        self.log.line(
+            Level::Status,
+            format_args!("status: {running}/{limit}/{per_client}"),
+        );
+    }
+}
+
+/// A reason from a session: one line, no tricks.
+fn words(reason: &str) -> String {
+    let harmless = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+    reason.chars().take(200).map(harmless).collect()
+}

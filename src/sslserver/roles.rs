@@ -1,0 +1,202 @@
+//! Starting the keeper and the terminator, and starting them again when they die.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::privsep::message::{
+    KeeperToListener, KeeperToTerminator, ListenerToKeeper, ListenerToTerminator,
+    TerminatorToKeeper, TerminatorToListener, ToKeeper,
+};
+use crate::privsep::{keeper, terminator};
+use crate::sys::process;
+use crate::tls::material::{Files, PairFiles};
+
+/// A role that dies at once is not started again at once.
+const LEAST_LIFE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Time for a role to get ready. Reading a password takes as long as the keeper allows it, and a bit.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE_WITH_PASSWORD: Duration = Duration::from_secs(150);
+
+pub struct Keeper {
+    pub pid: Pid,
+    pub channel: ListenerToKeeper,
+    pub loaded: bool,
+}
+
+pub struct Terminator {
+    pub pid: Pid,
+    pub channel: ListenerToTerminator,
+    pub ready: bool,
+}
+
+/// What the roles are started with.
+pub struct Roles {
+    pub keeper_orders: keeper::Orders,
+    pub terminator_orders: terminator::Orders,
+    /// The listener opens the files. Their paths are those inside the keeper's root.
+    pub opened_by_listener: bool,
+    /// `-3`: the password's descriptor, handed to the first keeper.
+    pub password: Option<OwnedFd>,
+    /// `-3` was given, so that no second keeper can have the keys.
+    pub only_once: bool,
+    pub keeper: Option<Keeper>,
+    pub terminator: Option<Terminator>,
+    started: Option<Instant>,
+    pause: Duration,
+    /// When whatever is missing is started again, or given up for stuck.
+    pub due: Option<Instant>,
+}
+
+impl Roles {
+    pub fn new(
+        keeper_orders: keeper::Orders,
+        terminator_orders: terminator::Orders,
+        opened_by_listener: bool,
+        password: Option<OwnedFd>,
+    ) -> Roles {
+        Roles {
+            keeper_orders,
+            terminator_orders,
+            opened_by_listener,
+            only_once: password.is_some(),
+            password,
+            keeper: None,
+            terminator: None,
+            started: None,
+            pause: Duration::ZERO,
+            due: None,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.terminator
+            .as_ref()
+            .is_some_and(|terminator| terminator.ready)
+    }
+
+    /// Says when the next start is due: at once, or later and later if they keep dying.
+    pub fn schedule(&mut self, now: Instant) {
+        let lived = self.started.map_or(LONGEST_PAUSE, |started| now - started);
+        self.pause = match lived < LEAST_LIFE.max(self.pause * 2) {
+            true => (self.pause * 2).clamp(LEAST_LIFE, LONGEST_PAUSE),
+            false => Duration::ZERO,
+        };
+        self.due = Some(now + self.pause);
+    }
+
+    /// The process that should have become ready by now.
+    pub fn stuck(&self) -> Option<Pid> {
+        match (&self.keeper, &self.terminator) {
+            (Some(keeper), _) if !keeper.loaded => Some(keeper.pid),
+            (_, Some(terminator)) if !terminator.ready => Some(terminator.pid),
+            _ => None,
+        }
+    }
+
+    /// Forks a keeper. It says when it is ready, or why it cannot be.
+    pub fn start_keeper(&mut self, now: Instant) -> Result<(), Errno> {
+        let (channel, end) = ListenerToKeeper::pair()?;
+        let mut keep = vec![end.into_end()];
+        let password = self.password.take();
+        let has_password = password.is_some();
+        keep.extend(password);
+        let (paths, files) = self.open_files();
+        keep.extend(files);
+        let orders = &self.keeper_orders;
+        let body = |ends: Vec<OwnedFd>| {
+            let mut ends = ends.into_iter();
+            let Some(listener) = ends.next() else {
+                return 111;
+            };
+            let password = if has_password { ends.next() } else { None };
+            let opened = paths.into_iter().zip(ends.map(File::from)).collect();
+            let given = keeper::Given {
+                listener: KeeperToListener::from_end(listener),
+                password,
+                opened: Files { opened },
+            };
+            keeper::run(orders, given)
+        };
+        let pid = process::fork_role(keep, body).map_err(|(errno, _)| errno)?;
+        self.keeper = Some(Keeper {
+            pid,
+            channel,
+            loaded: false,
+        });
+        self.started = Some(now);
+        let patience = match self.only_once {
+            true => PATIENCE_WITH_PASSWORD,
+            false => PATIENCE,
+        };
+        self.due = Some(now + patience);
+        Ok(())
+    }
+
+    /// Forks a terminator and introduces it to the keeper.
+    pub fn start_terminator(&mut self, now: Instant) -> Result<(), Errno> {
+        let Some(keeper) = &self.keeper else {
+            return Err(Errno::ESRCH);
+        };
+        let (channel, end) = ListenerToTerminator::pair()?;
+        let (to_keeper, of_keeper) = TerminatorToKeeper::pair()?;
+        keeper
+            .channel
+            .try_send(
+                &ToKeeper::Terminator,
+                &[KeeperToTerminator::as_fd(&of_keeper)],
+            )
+            .map_err(|_| Errno::EPIPE)?;
+        let keep = vec![end.into_end(), to_keeper.into_end()];
+        let orders = &self.terminator_orders;
+        let body = |ends: Vec<OwnedFd>| {
+            let Ok([listener, keeper]) = <[OwnedFd; 2]>::try_from(ends) else {
+                return 111;
+            };
+            let listener = TerminatorToListener::from_end(listener);
+            terminator::run(orders, listener, TerminatorToKeeper::from_end(keeper))
+        };
+        let pid = process::fork_role(keep, body).map_err(|(errno, _)| errno)?;
+        self.terminator = Some(Terminator {
+            pid,
+            channel,
+            ready: false,
+        });
+        self.started = Some(now);
+        self.due = Some(now + PATIENCE);
+        Ok(())
+    }
+
+    /// Opens the key files if that is the listener's part. What cannot be opened the keeper will name.
+    fn open_files(&self) -> (Vec<PathBuf>, Vec<OwnedFd>) {
+        if !self.opened_by_listener {
+            return (Vec::new(), Vec::new());
+        }
+        let root = &self.keeper_orders.confinement.root;
+        let outside = |path: &Path| match root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        };
+        let orders = &self.keeper_orders;
+        let of_pair = |pair: &PairFiles| [pair.certificate.clone(), pair.key.clone()];
+        let names = orders
+            .pairs
+            .iter()
+            .flat_map(of_pair)
+            .chain(orders.dh.clone());
+        let mut files: HashMap<PathBuf, OwnedFd> = HashMap::new();
+        for name in names {
+            if let Ok(file) = File::open(outside(&name)) {
+                files.insert(name, file.into());
+            }
+        }
+        files.into_iter().unzip()
+    }
+}

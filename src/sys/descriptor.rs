@@ -1,0 +1,126 @@
+//! Descriptors by number: the standard ones, the password's, and those a careless parent left open.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+/// Takes over an inherited descriptor by its number, if it is open.
+pub fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: fcntl only asks about the number; a number that is not open is an error, not undefined.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the number is open, and the caller says that nobody else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Marks every descriptor from 3 on close-on-exec, so that what our own parent
+/// leaked to us goes no further.
+pub fn close_all_on_exec() {
+    // SAFETY: the call changes flags only; a kernel without it answers ENOSYS and we walk the numbers instead.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done < 0 {
+        for number in 3..1024 {
+            // SAFETY: sets a flag on a number that is open or not; no memory is involved.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}
+
+/// Closes every descriptor from 3 on except those in `keep`.
+///
+/// # Safety
+/// No other owner of a descriptor may be used or dropped afterwards in this process.
+pub unsafe fn close_all_but(keep: &[OwnedFd]) {
+    let mut numbers: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    numbers.sort_unstable();
+    let mut first: RawFd = 3;
+    for number in numbers {
+        if number > first {
+            // SAFETY: the caller vouches that no owner of these numbers is used again.
+            unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) };
+        }
+        first = first.max(number + 1);
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+}
+
+/// Puts `/dev/null` on the given standard descriptors (0, 1 or 2).
+pub fn null_on(numbers: &[RawFd]) -> std::io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for &number in numbers {
+        // SAFETY: 0, 1 and 2 are owned by nobody in Rust's sense; replacing them is what is asked for.
+        if unsafe { libc::dup2(null.as_raw_fd(), number) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Opens 0, 1 and 2 on `/dev/null` where they are closed, so that no socket can come to sit there.
+pub fn ensure_standard() -> std::io::Result<()> {
+    for number in 0..3 {
+        // SAFETY: only asks whether the number is open.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+            null_on(&[number])?;
+        }
+    }
+    Ok(())
+}
+
+/// Switches a descriptor to non-blocking reads and writes.
+pub fn set_nonblocking(fd: impl AsFd) -> Result<(), Errno> {
+    let flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
+    fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// What poll(2) said of one descriptor.
+#[derive(Clone, Copy, Default)]
+pub struct Ready {
+    pub readable: bool,
+    pub writable: bool,
+    /// Error or hang-up: on a pipe's write end the reader is gone.
+    pub broken: bool,
+}
+
+/// Waits for the wanted descriptors; what is `None` is passed over and not ready. The time is in milliseconds, -1
+/// for ever. A signal ends the wait early with nothing ready.
+pub fn wait<const N: usize>(
+    wanted: [Option<(BorrowedFd<'_>, PollFlags)>; N],
+    milliseconds: i32,
+) -> Result<[Ready; N], Errno> {
+    let mut list: Vec<PollFd> = wanted
+        .iter()
+        .flatten()
+        .map(|&(fd, flags)| PollFd::new(fd, flags))
+        .collect();
+    let timeout = PollTimeout::try_from(milliseconds.max(-1)).unwrap_or(PollTimeout::MAX);
+    match nix::poll::poll(&mut list, timeout) {
+        Ok(0) | Err(Errno::EINTR) => return Ok([Ready::default(); N]),
+        Ok(_) => {}
+        Err(error) => return Err(error),
+    }
+    let mut answers = list.iter();
+    Ok(wanted.map(|entry| {
+        let got = entry
+            .and_then(|_| answers.next())
+            .and_then(PollFd::revents)
+            .unwrap_or(PollFlags::empty());
+        Ready {
+            readable: got.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR),
+            writable: got.contains(PollFlags::POLLOUT),
+            broken: got.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL),
+        }
+    }))
+}

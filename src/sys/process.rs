@@ -1,0 +1,84 @@
+//! Forking a role and looking after children.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
+use nix::unistd::{ForkResult, Pid};
+
+use super::descriptor;
+
+/// Forks a child that owns only the descriptors in `keep` beside 0, 1 and 2, runs `body` there and leaves with its
+/// exit code. Nothing of the parent's is dropped or flushed in the child.
+///
+/// The programs of this family have one thread each, so that every lock is free in the child. When no process can be
+/// made the descriptors come back with the reason.
+pub fn fork_role(
+    keep: Vec<OwnedFd>,
+    body: impl FnOnce(Vec<OwnedFd>) -> u8,
+) -> Result<Pid, (Errno, Vec<OwnedFd>)> {
+    // SAFETY: single-threaded, see above: the child may go on using everything it inherited.
+    match unsafe { nix::unistd::fork() } {
+        Err(errno) => Err((errno, keep)),
+        Ok(ForkResult::Parent { child }) => Ok(child),
+        Ok(ForkResult::Child) => {
+            // SAFETY: the child runs `body` alone, which has just these descriptors, and then leaves for good.
+            unsafe { descriptor::close_all_but(&keep) };
+            let code = body(keep);
+            // SAFETY: leaves without the exit handlers: they belong to the parent, and OpenSSL's would
+            // touch (and so copy) most of the memory shared with it.
+            unsafe { libc::_exit(code.into()) }
+        }
+    }
+}
+
+/// How a child ended: the raw status of wait(2), as the log shows it, and the same in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub pid: Pid,
+    pub status: i32,
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if libc::WIFSIGNALED(self.status) {
+            write!(f, "ended by signal {}", libc::WTERMSIG(self.status))
+        } else {
+            write!(f, "ended with exit code {}", libc::WEXITSTATUS(self.status))
+        }
+    }
+}
+
+/// Takes the status of one child that has ended, if there is one.
+pub fn reap() -> Option<Ended> {
+    let mut status = 0;
+    loop {
+        // SAFETY: waitpid writes only to `status`, which lives here.
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+        match pid {
+            0 => return None,
+            pid if pid > 0 => {
+                return Some(Ended {
+                    pid: Pid::from_raw(pid),
+                    status,
+                });
+            }
+            _ if Errno::last() == Errno::EINTR => {}
+            _ => return None,
+        }
+    }
+}
+
+/// Waits until the given child has ended.
+pub fn wait_for(pid: Pid) {
+    while let Err(Errno::EINTR) = nix::sys::wait::waitpid(pid, None) {}
+}
+
+/// True if the given child has ended already; its status is left for [`reap`].
+pub fn has_ended(pid: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(
+        nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), flags),
+        Ok(WaitStatus::StillAlive)
+    )
+}

@@ -1,0 +1,153 @@
+//! The OpenSSL context of a terminator: public parts and settings, no secret.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use openssl::dh::Dh;
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Public};
+use openssl::ssl::{
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
+};
+use openssl::x509::X509;
+
+use super::material::reason;
+use super::provider;
+use super::settings::{Settings, Version};
+
+/// What the keeper tells of its keys.
+#[derive(Default)]
+pub struct PublicParts {
+    pub chains: Vec<Vec<X509>>,
+    /// PEM.
+    pub dh: Option<Vec<u8>>,
+}
+
+/// A setting that OpenSSL refuses.
+#[derive(Debug)]
+pub struct Refused {
+    what: &'static str,
+    value: String,
+    reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)?;
+        if !self.value.is_empty() {
+            write!(f, ": {}", self.value)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+fn refused<'a>(what: &'static str, value: &'a str) -> impl Fn(ErrorStack) -> Refused + 'a {
+    move |stack| Refused {
+        what,
+        value: value.to_owned(),
+        reason: reason(&stack),
+    }
+}
+
+/// Installs the provider for these keys in this process and makes the context that uses it.
+pub fn build(parts: &PublicParts, settings: &Settings) -> Result<SslContext, Refused> {
+    let general = refused("unable to create TLS context", "");
+    provider::install(public_keys(parts).map_err(&general)?).map_err(&general)?;
+    let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
+    context.set_options(
+        SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET,
+    );
+    context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
+    // No resumption until the keeper holds the ticket keys: they open recorded sessions as a private key would.
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    context.set_num_tickets(0).map_err(&general)?;
+    context
+        .set_min_proto_version(Some(version(settings.min)))
+        .map_err(&general)?;
+    context
+        .set_max_proto_version(settings.max.map(version))
+        .map_err(&general)?;
+    algorithms(&mut context, settings)?;
+    for (number, chain) in parts.chains.iter().enumerate() {
+        add_key(&mut context, number, chain)
+            .map_err(refused("unable to use certificate", &subject(chain)))?;
+    }
+    let bad_dh = refused("unable to set DH parameters", "");
+    if let Some(pem) = &parts.dh {
+        Dh::params_from_pem(pem)
+            .and_then(|parameters| context.set_tmp_dh(&parameters))
+            .map_err(bad_dh)?;
+    }
+    Ok(context.build())
+}
+
+fn algorithms(context: &mut SslContextBuilder, settings: &Settings) -> Result<(), Refused> {
+    if let Some(list) = &settings.ciphers {
+        context
+            .set_cipher_list(list)
+            .map_err(refused("unable to set cipher list", list))?;
+    }
+    if let Some(list) = &settings.ciphersuites {
+        context
+            .set_ciphersuites(list)
+            .map_err(refused("unable to set cipher suites", list))?;
+    }
+    if let Some(list) = &settings.groups {
+        context
+            .set_groups_list(&known_groups(list))
+            .map_err(refused("unable to set groups", list))?;
+    }
+    Ok(())
+}
+
+/// Leaves out the groups marked with `?` that this library does not know; older ones do not know the mark either.
+fn known_groups(list: &str) -> String {
+    let is_known = |name: &str| {
+        SslContext::builder(SslMethod::tls_server())
+            .and_then(|mut probe| probe.set_groups_list(name))
+            .is_ok()
+    };
+    let keep = |name: &&str| match name.strip_prefix('?') {
+        Some(optional) => is_known(optional),
+        None => true,
+    };
+    let bare = |name: &str| name.strip_prefix('?').unwrap_or(name).to_owned();
+    let kept: Vec<String> = list.split(':').filter(keep).map(bare).collect();
+    kept.join(":")
+}
+
+fn add_key(
+    context: &mut SslContextBuilder,
+    number: usize,
+    chain: &[X509],
+) -> Result<(), ErrorStack> {
+    let Some((leaf, others)) = chain.split_first() else {
+        return Ok(());
+    };
+    context.set_certificate(leaf)?;
+    for certificate in others {
+        provider::add_to_chain(context, certificate)?;
+    }
+    let number = u16::try_from(number).unwrap_or(u16::MAX);
+    let key = provider::private_key(number)?;
+    context.set_private_key(&key)
+}
+
+fn public_keys(parts: &PublicParts) -> Result<Vec<PKey<Public>>, ErrorStack> {
+    let leaves = parts.chains.iter().filter_map(|chain| chain.first());
+    leaves.map(|leaf| leaf.public_key()).collect()
+}
+
+fn subject(chain: &[X509]) -> String {
+    let leaf = chain.first().map(|leaf| leaf.subject_name());
+    leaf.map_or(String::new(), |name| format!("{name:?}"))
+}
+
+fn version(version: Version) -> SslVersion {
+    match version {
+        Version::Tls10 => SslVersion::TLS1,
+        Version::Tls11 => SslVersion::TLS1_1,
+        Version::Tls12 => SslVersion::TLS1_2,
+        Version::Tls13 => SslVersion::TLS1_3,
+    }
+}

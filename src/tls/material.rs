@@ -1,0 +1,219 @@
+//! Reading keys and certificates, in the keeper alone.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use openssl::asn1::Asn1Time;
+use openssl::dh::Dh;
+use openssl::error::ErrorStack;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::x509::X509;
+
+/// No honest PEM file is longer; a wrong path (a log, a device) is not read into memory.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The files of one certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFiles {
+    pub certificate: PathBuf,
+    /// True if CERTCHAINFILE named it; only the error line differs.
+    pub is_chain: bool,
+    pub key: PathBuf,
+}
+
+/// A private key with its certificates, the server's own first.
+pub struct Pair {
+    pub chain: Vec<X509>,
+    pub key: PKey<Private>,
+}
+
+/// Everything that was configured, loaded and found to fit together.
+pub struct Material {
+    pub pairs: Vec<Pair>,
+    pub dh: Option<DhParameters>,
+    /// Things to say that do not stop us, such as an expired certificate.
+    pub warnings: Vec<String>,
+}
+
+pub struct DhParameters {
+    pub pem: Vec<u8>,
+    /// Length of the prime.
+    pub bits: u32,
+}
+
+/// Which file cannot be used, and why.
+#[derive(Debug)]
+pub struct Unusable {
+    what: &'static str,
+    file: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        write!(f, "{}: {file}: {}", self.what, self.reason)
+    }
+}
+
+/// Files by path, or by descriptors that the listener opened while it was root.
+#[derive(Default)]
+pub struct Files {
+    pub opened: HashMap<PathBuf, File>,
+}
+
+impl Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let found;
+        let mut file: &File = match self.opened.get(path) {
+            Some(file) => file,
+            None => {
+                found = File::open(path)?;
+                &found
+            }
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        // A file that several settings name is one descriptor with one position.
+        io::Seek::rewind(&mut file)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("longer than a megabyte"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Loads all pairs and the DH parameters. `password` opens protected keys.
+pub fn load(
+    files: &Files,
+    pairs: &[PairFiles],
+    dh: Option<&Path>,
+    password: Option<&[u8]>,
+) -> Result<Material, Unusable> {
+    let mut material = Material {
+        pairs: Vec::new(),
+        dh: None,
+        warnings: Vec::new(),
+    };
+    for names in pairs {
+        let pair = load_pair(files, names, password)?;
+        material.warnings.extend(validity(&pair.chain, names));
+        material.pairs.push(pair);
+    }
+    if let Some(path) = dh {
+        material.dh = Some(load_dh(files, path)?);
+    }
+    Ok(material)
+}
+
+fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Result<Pair, Unusable> {
+    let what = match names.is_chain {
+        true => "unable to load certificate chain file",
+        false => "unable to load certificate",
+    };
+    let bad_certificate = unusable(what, &names.certificate);
+    let pem = files
+        .read(&names.certificate)
+        .map_err(|error| bad_certificate(error.to_string()))?;
+    let chain = X509::stack_from_pem(&pem).map_err(|stack| bad_certificate(reason(&stack)))?;
+    let Some(leaf) = chain.first() else {
+        return Err(bad_certificate("no PEM certificate in it".into()));
+    };
+    let bad_key = unusable("unable to load key", &names.key);
+    let pem = files
+        .read(&names.key)
+        .map_err(|error| bad_key(error.to_string()))?;
+    let key = load_key(&pem, password).map_err(&bad_key)?;
+    let fits = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
+    if !fits {
+        let certificate = names.certificate.display();
+        return Err(unusable("key does not match certificate", &names.key)(
+            format!("the certificate is {certificate}"),
+        ));
+    }
+    if !matches!(key.id(), Id::RSA | Id::EC | Id::ED25519) {
+        return Err(bad_key(
+            "only RSA, ECDSA and Ed25519 keys are served".into(),
+        ));
+    }
+    Ok(Pair { chain, key })
+}
+
+/// A password file often ends in a newline that is not meant; a password that does is tried first.
+fn load_key(pem: &[u8], password: Option<&[u8]>) -> Result<PKey<Private>, String> {
+    let try_with = |password: Option<&[u8]>| {
+        let mut asked = false;
+        let key = PKey::private_key_from_pem_callback(pem, |buffer| {
+            asked = true;
+            let password = password.unwrap_or_default();
+            let fits = password.len() <= buffer.len();
+            let length = if fits { password.len() } else { 0 };
+            buffer[..length].copy_from_slice(&password[..length]);
+            Ok(length)
+        });
+        key.map_err(|stack| match (asked, password) {
+            (true, None) => "it needs a password: give -3 and the password on descriptor 3".into(),
+            (true, Some(_)) => format!("wrong password? {}", reason(&stack)),
+            (false, _) => reason(&stack),
+        })
+    };
+    let trimmed = password.and_then(|password| password.strip_suffix(b"\n"));
+    try_with(password).or_else(|error| match trimmed {
+        Some(_) => try_with(trimmed).map_err(|_| error),
+        None => Err(error),
+    })
+}
+
+fn load_dh(files: &Files, path: &Path) -> Result<DhParameters, Unusable> {
+    let bad = unusable("unable to set DH parameters", path);
+    let pem = files.read(path).map_err(|error| bad(error.to_string()))?;
+    let parameters = Dh::params_from_pem(&pem).map_err(|stack| bad(reason(&stack)))?;
+    Ok(DhParameters {
+        pem: parameters
+            .params_to_pem()
+            .map_err(|stack| bad(reason(&stack)))?,
+        bits: u32::try_from(parameters.prime_p().num_bits()).unwrap_or(0),
+    })
+}
+
+fn validity(chain: &[X509], names: &PairFiles) -> Option<String> {
+    let leaf = chain.first()?;
+    let now = Asn1Time::days_from_now(0).ok()?;
+    let file = names.certificate.display();
+    if leaf.not_after() < &*now {
+        let end = leaf.not_after();
+        return Some(format!("certificate has expired: {file}: since {end}"));
+    }
+    if leaf.not_before() > &*now {
+        let start = leaf.not_before();
+        return Some(format!(
+            "certificate is not valid yet: {file}: from {start}"
+        ));
+    }
+    None
+}
+
+fn unusable(what: &'static str, file: &Path) -> impl Fn(String) -> Unusable {
+    move |reason| Unusable {
+        what,
+        file: file.to_owned(),
+        reason,
+    }
+}
+
+/// The most telling line of OpenSSL's error stack.
+pub fn reason(stack: &ErrorStack) -> String {
+    let first = stack.errors().iter().find_map(|error| error.reason());
+    match first {
+        Some("no start line") => "no PEM data of this kind in it".into(),
+        Some(reason) => reason.into(),
+        None => "OpenSSL gives no reason".into(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Declarations from OpenSSL's core.h, core_dispatch.h and evp.h that `openssl-sys` lacks.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use openssl_sys::{EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM};
+
+/// A function of whatever type the number beside it says.
+pub type AnyFunction = unsafe extern "C" fn();
+
+#[repr(C)]
+pub struct OsslDispatch {
+    pub number: c_int,
+    pub function: Option<AnyFunction>,
+}
+
+#[repr(C)]
+pub struct OsslAlgorithm {
+    pub names: *const c_char,
+    pub properties: *const c_char,
+    pub implementation: *const OsslDispatch,
+    pub description: *const c_char,
+}
+
+pub type ProviderInit = unsafe extern "C" fn(
+    handle: *const c_void,
+    core: *const OsslDispatch,
+    provider: *mut *const OsslDispatch,
+    context: *mut *mut c_void,
+) -> c_int;
+
+/// `OSSL_CALLBACK`: takes exported parameters.
+pub type ExportCallback =
+    unsafe extern "C" fn(parameters: *const OSSL_PARAM, argument: *mut c_void) -> c_int;
+
+unsafe extern "C" {
+    pub fn OSSL_PROVIDER_add_builtin(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        init: ProviderInit,
+    ) -> c_int;
+    pub fn EVP_PKEY_export(
+        key: *const EVP_PKEY,
+        selection: c_int,
+        callback: ExportCallback,
+        argument: *mut c_void,
+    ) -> c_int;
+    pub fn OSSL_PARAM_get_int(parameter: *const OSSL_PARAM, value: *mut c_int) -> c_int;
+    pub fn OSSL_PARAM_get_uint(parameter: *const OSSL_PARAM, value: *mut std::ffi::c_uint)
+    -> c_int;
+}
+
+/// Selections: what of a key is meant.
+pub const PRIVATE: c_int = 0x01;
+pub const PUBLIC: c_int = 0x86;
+pub const KEYPAIR: c_int = 0x87;
+
+pub const OP_KEYMGMT: c_int = 10;
+pub const OP_SIGNATURE: c_int = 12;
+
+pub const PARAM_UNSIGNED_INTEGER: std::ffi::c_uint = 2;
+pub const PARAM_UTF8_STRING: std::ffi::c_uint = 4;
+pub const PARAM_OCTET_STRING: std::ffi::c_uint = 5;

@@ -1,0 +1,125 @@
+//! An OpenSSL provider for keys that are elsewhere. It offers key objects that hold only the public half and pass
+//! every handshake message whole to a signer, which asks the keeper. Beside `sys` the only home of `unsafe`.
+//!
+//! OpenSSL's provider(7), provider-keymgmt(7) and provider-signature(7) describe the interface.
+
+mod dispatch;
+mod ffi;
+mod key;
+mod signature;
+
+use std::ffi::{c_int, c_uint};
+use std::ptr;
+use std::sync::{Mutex, OnceLock};
+
+use foreign_types_shared::{ForeignType, ForeignTypeRef};
+use openssl::error::ErrorStack;
+use openssl::pkey::{Id, PKey, Private, Public};
+use openssl::ssl::SslContextBuilder;
+use openssl::x509::X509;
+
+/// Answers a signature over the whole message with the key of that number, in the scheme of that number
+/// (see [`super::signing::scheme`]); `None` fails the handshake.
+pub type Signer = Box<dyn Fn(u16, u16, &[u8]) -> Option<Vec<u8>> + Send>;
+
+static PUBLIC_KEYS: OnceLock<Vec<PKey<Public>>> = OnceLock::new();
+static SIGNER: Mutex<Option<Signer>> = Mutex::new(None);
+
+/// Loads the provider into this process and lays down the public keys it stands for. Once in a process.
+pub fn install(public_keys: Vec<PKey<Public>>) -> Result<(), ErrorStack> {
+    openssl::init();
+    let name = c"keeper".as_ptr();
+    // SAFETY: the names are NUL-terminated constants, `dispatch::init` has the signature of a provider's entry.
+    unsafe {
+        // A provider loaded by hand switches the implicit default one off.
+        if openssl_sys::OSSL_PROVIDER_load(ptr::null_mut(), c"default".as_ptr()).is_null()
+            || ffi::OSSL_PROVIDER_add_builtin(ptr::null_mut(), name, dispatch::init) != 1
+            || openssl_sys::OSSL_PROVIDER_load(ptr::null_mut(), name).is_null()
+        {
+            return Err(ErrorStack::get());
+        }
+    }
+    // A second call leaves the first table: numbers handed out already stay what they are.
+    let _ = PUBLIC_KEYS.set(public_keys);
+    Ok(())
+}
+
+/// Says who signs for this process from now on. A forked process must have a signer of its own.
+pub fn set_signer(signer: Signer) {
+    *SIGNER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(signer);
+}
+
+fn sign(key: u16, scheme: u16, message: &[u8]) -> Option<Vec<u8>> {
+    let signer = SIGNER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    signer.as_ref()?(key, scheme, message)
+}
+
+fn public_key(number: u16) -> Option<&'static PKey<Public>> {
+    PUBLIC_KEYS.get()?.get(usize::from(number))
+}
+
+/// A key object for the public key of that number: usable wherever OpenSSL wants a private key.
+pub fn private_key(number: u16) -> Result<PKey<Private>, ErrorStack> {
+    let algorithm = match public_key(number).map(|key| key.id()) {
+        Some(Id::RSA) => c"RSA",
+        Some(Id::EC) => c"EC",
+        _ => c"ED25519",
+    };
+    let mut value = c_uint::from(number);
+    let mut made = ptr::null_mut();
+    // SAFETY: the context is freed on every path; the parameters point to `value`, which outlives the call.
+    unsafe {
+        let context = openssl_sys::EVP_PKEY_CTX_new_from_name(
+            ptr::null_mut(),
+            algorithm.as_ptr(),
+            c"provider=keeper".as_ptr(),
+        );
+        if context.is_null() {
+            return Err(ErrorStack::get());
+        }
+        let mut parameters = [
+            openssl_sys::OSSL_PARAM_construct_uint(key::NUMBER.as_ptr(), &mut value),
+            openssl_sys::OSSL_PARAM_construct_end(),
+        ];
+        let done = openssl_sys::EVP_PKEY_fromdata_init(context) == 1
+            && openssl_sys::EVP_PKEY_fromdata(
+                context,
+                &mut made,
+                ffi::KEYPAIR,
+                parameters.as_mut_ptr(),
+            ) == 1;
+        openssl_sys::EVP_PKEY_CTX_free(context);
+        if !done || made.is_null() {
+            return Err(ErrorStack::get());
+        }
+        Ok(PKey::from_ptr(made))
+    }
+}
+
+/// Adds an intermediate certificate to the chain of the certificate that was set last. The safe wrapper knows
+/// only one chain for all certificates of a context.
+pub fn add_to_chain(context: &mut SslContextBuilder, certificate: &X509) -> Result<(), ErrorStack> {
+    const SSL_CTRL_CHAIN_CERT: c_int = 89;
+    // SAFETY: with 1 as third argument OpenSSL takes a reference of its own to the certificate.
+    let done = unsafe {
+        openssl_sys::SSL_CTX_ctrl(
+            context.as_ptr(),
+            SSL_CTRL_CHAIN_CERT,
+            1,
+            certificate.as_ptr().cast(),
+        )
+    };
+    match done {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
+}
+
+/// A reference's raw pointer, for the parts of this module.
+fn raw<T>(key: &openssl::pkey::PKeyRef<T>) -> *mut openssl_sys::EVP_PKEY {
+    key.as_ptr()
+}

@@ -1,0 +1,149 @@
+//! The TLS settings that an administrator makes in the environment, read without touching OpenSSL.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+/// A protocol version, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+/// What the library is told beside keys and certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// OpenSSL cipher list for TLS 1.2 and older.
+    pub ciphers: Option<String>,
+    /// Cipher suites of TLS 1.3.
+    pub ciphersuites: Option<String>,
+    /// Key exchange groups in order; one with `?` in front may be unknown to the library.
+    pub groups: Option<String>,
+    pub min: Version,
+    /// `None`: up to what the library has.
+    pub max: Option<Version>,
+}
+
+/// A variable whose value means nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadSetting {
+    name: &'static str,
+    value: String,
+    wanted: &'static str,
+}
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BadSetting {
+            name,
+            value,
+            wanted,
+        } = self;
+        write!(f, "{name}: \"{value}\" is not {wanted}")
+    }
+}
+
+impl Settings {
+    /// Reads the settings through `get`, which answers a variable's value. An empty value counts as unset.
+    pub fn from_environment(get: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Settings, BadSetting> {
+        let text = |name| -> Result<Option<String>, BadSetting> {
+            let Some(value) = get(name).filter(|value| !value.is_empty()) else {
+                return Ok(None);
+            };
+            String::from_utf8(value)
+                .map(Some)
+                .map_err(|bad| BadSetting {
+                    name,
+                    value: bad.to_string(),
+                    wanted: "plain text",
+                })
+        };
+        let version = |name| -> Result<Option<Version>, BadSetting> {
+            let Some(value) = text(name)? else {
+                return Ok(None);
+            };
+            Version::parse(&value).map(Some).ok_or(BadSetting {
+                name,
+                value,
+                wanted: "one of 1.0, 1.1, 1.2 and 1.3",
+            })
+        };
+        let min = version("TLSMIN")?.unwrap_or(Version::Tls12);
+        let max = version("TLSMAX")?;
+        if max.is_some_and(|max| max < min) {
+            return Err(BadSetting {
+                name: "TLSMAX",
+                value: text("TLSMAX")?.unwrap_or_default(),
+                wanted: "as new as TLSMIN",
+            });
+        }
+        Ok(Settings {
+            ciphers: text("CIPHERS")?,
+            ciphersuites: text("CIPHERSUITES")?,
+            groups: text("GROUPS")?,
+            min,
+            max,
+        })
+    }
+}
+
+impl Version {
+    fn parse(text: &str) -> Option<Version> {
+        match text.strip_prefix("TLSv").unwrap_or(text) {
+            "1" | "1.0" => Some(Version::Tls10),
+            "1.1" => Some(Version::Tls11),
+            "1.2" => Some(Version::Tls12),
+            "1.3" => Some(Version::Tls13),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, BadSetting> {
+        Settings::from_environment(|wanted| {
+            let found = variables.iter().find(|(name, _)| *name == wanted)?;
+            Some(found.1.as_bytes().to_vec())
+        })
+    }
+
+    #[test]
+    fn without_settings_tls_1_2_and_newer_are_spoken() {
+        let settings = read(&[]).unwrap();
+        assert_eq!((settings.min, settings.max), (Version::Tls12, None));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_unset() {
+        assert_eq!(read(&[("CIPHERS", ""), ("TLSMIN", "")]), read(&[]));
+    }
+
+    #[test]
+    fn versions_are_taken_with_and_without_the_letters() {
+        let settings = read(&[("TLSMIN", "TLSv1.3"), ("TLSMAX", "1.3")]).unwrap();
+        assert_eq!(
+            (settings.min, settings.max),
+            (Version::Tls13, Some(Version::Tls13))
+        );
+    }
+
+    #[test]
+    fn a_maximum_below_the_minimum_is_refused() {
+        let error = read(&[("TLSMIN", "1.3"), ("TLSMAX", "1.2")]).unwrap_err();
+        assert_eq!(error.to_string(), "TLSMAX: \"1.2\" is not as new as TLSMIN");
+    }
+
+    #[test]
+    fn an_unknown_version_is_named() {
+        let error = read(&[("TLSMIN", "2")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "TLSMIN: \"2\" is not one of 1.0, 1.1, 1.2 and 1.3"
+        );
+    }
+}

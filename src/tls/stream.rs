@@ -1,0 +1,142 @@
+//! One TLS connection as a machine without input and output: bytes from the network go in, bytes for the network
+//! come out, and whoever owns the socket decides when. So records are made and sent in batches.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{ErrorCode, ShutdownState, Ssl, SslContextRef, SslRef, SslStream};
+
+use crate::relay::buffer::Buffer;
+
+/// What lies between OpenSSL and the socket.
+#[derive(Default)]
+pub struct Wire {
+    /// Received and not yet understood.
+    pub input: Buffer,
+    /// Made and not yet sent.
+    pub output: Buffer,
+    /// The network will give no more.
+    pub ended: bool,
+}
+
+impl Read for Wire {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let available = self.input.as_slice();
+        if available.is_empty() {
+            // Even at the end of the stream: OpenSSL takes a bare end for an attack and would refuse to
+            // write from then on, while the application may still have something to say.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = available.len().min(into.len());
+        into[..count].copy_from_slice(&available[..count]);
+        self.input.consume(count);
+        Ok(count)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.output.append(from);
+        Ok(from.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What reading gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Got {
+    Data(usize),
+    /// More must come from the network first.
+    Nothing,
+    /// The peer has said all it had to say, with close_notify or with a bare end of stream.
+    End,
+}
+
+/// The peer or the library failed; the text is OpenSSL's reason, lower case.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TlsError(pub String);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A server's side of one connection.
+pub struct Tls {
+    stream: SslStream<Wire>,
+}
+
+impl Tls {
+    pub fn new(context: &SslContextRef) -> Result<Tls, ErrorStack> {
+        let mut ssl = Ssl::new(context)?;
+        ssl.set_accept_state();
+        let stream = SslStream::new(ssl, Wire::default())?;
+        Ok(Tls { stream })
+    }
+
+    pub fn wire(&mut self) -> &mut Wire {
+        self.stream.get_mut()
+    }
+
+    pub fn ssl(&self) -> &SslRef {
+        self.stream.ssl()
+    }
+
+    /// Goes on with the handshake as far as the input reaches; true when it is done.
+    pub fn handshake(&mut self) -> Result<bool, TlsError> {
+        match self.stream.do_handshake() {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == ErrorCode::WANT_READ => match self.stream.get_ref().ended
+            {
+                true => Err(TlsError("the client hung up".into())),
+                false => Ok(false),
+            },
+            Err(error) => Err(describe(&error)),
+        }
+    }
+
+    /// Decrypts what is there, one record at a time.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<Got, TlsError> {
+        match self.stream.ssl_read(into) {
+            Ok(count) => Ok(Got::Data(count)),
+            Err(error) => match error.code() {
+                ErrorCode::WANT_READ if self.stream.get_ref().ended => Ok(Got::End),
+                ErrorCode::WANT_READ => Ok(Got::Nothing),
+                ErrorCode::ZERO_RETURN => Ok(Got::End),
+                _ => Err(describe(&error)),
+            },
+        }
+    }
+
+    /// Encrypts all of it.
+    pub fn write(&mut self, from: &[u8]) -> Result<(), TlsError> {
+        match self.stream.ssl_write(from) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(describe(&error)),
+        }
+    }
+
+    /// Says close_notify, once; what the peer still sends can be read.
+    pub fn close(&mut self) {
+        if !self.stream.get_shutdown().contains(ShutdownState::SENT) {
+            // The answer only tells whether the peer has closed as well; a broken connection has nothing to say.
+            let _ = self.stream.shutdown();
+        }
+    }
+}
+
+fn describe(error: &openssl::ssl::Error) -> TlsError {
+    let reason = error
+        .ssl_error()
+        .and_then(|stack| stack.errors().iter().rev().find_map(|error| error.reason()));
+    TlsError(match reason {
+        Some(reason) => reason.to_owned(),
+        None => error.to_string(),
+    })
+}
