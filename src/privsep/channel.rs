@@ -139,7 +139,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     fn take(&self, wait: bool) -> Result<Option<(In, Vec<OwnedFd>)>, ChannelError> {
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < In::MAX {
-                buffer.resize(In::MAX, 0);
+                // Fresh zero pages: what no message reaches takes no memory.
+                *buffer = vec![0; In::MAX];
             }
             let received = match message::receive(self.end.as_fd(), &mut buffer[..In::MAX], wait) {
                 Ok(received) => received,

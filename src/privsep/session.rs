@@ -13,7 +13,7 @@ use openssl::x509::X509;
 use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener, SignRequest};
 use crate::relay::buffer::Scratch;
 use crate::relay::pump::Pump;
-use crate::sys::descriptor;
+use crate::sys::{descriptor, process};
 use crate::tls::environment::{self, Variables};
 use crate::tls::provider;
 use crate::tls::stream::{Tls, TlsError};
@@ -56,7 +56,7 @@ pub struct Connection {
 }
 
 /// Serves one client from its first byte to its last.
-pub fn run(service: &Service, connection: Connection, deadline: Instant) -> u8 {
+pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
     let Connection {
         client,
         input,
@@ -68,9 +68,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> u8 {
         // A descriptor that is open takes flags.
         let _ = descriptor::set_nonblocking(end);
     }
-    provider::set_signer(Box::new(move |key, scheme, message| {
-        ask(&keeper, key, scheme, message)
-    }));
+    sign_with(keeper);
     let mut scratch = Scratch::new();
     let tls = match handshake(&service.context, &client, deadline, &mut scratch) {
         Ok(tls) => tls,
@@ -79,7 +77,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> u8 {
             // If the listener is gone nobody wants to know.
             let _ = report.send(&SessionReport::Failed { pid, reason }, &[]);
             farewell(&client);
-            return 111;
+            process::leave(111);
         }
     };
     let established = SessionReport::Established {
@@ -90,7 +88,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> u8 {
         },
     };
     if report.send(&established, &[]).is_err() {
-        return 111;
+        process::leave(111);
     }
     let mut pump = Pump::new(tls, client, input, output);
     let ending = relay(&mut pump, service.settings.idle, &mut scratch);
@@ -101,7 +99,14 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> u8 {
         ending,
     };
     let _ = report.send(&finished, &[]);
-    0
+    process::leave(0)
+}
+
+/// From now on the handshake of this process is signed by the keeper at the other end.
+pub fn sign_with(keeper: SessionToKeeper) {
+    provider::set_signer(Box::new(move |key, scheme, message| {
+        ask(&keeper, key, scheme, message)
+    }));
 }
 
 /// Has one message signed by the keeper.

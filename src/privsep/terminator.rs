@@ -14,9 +14,10 @@ use super::message::{
 };
 use super::role::{self, Confinement};
 use super::session::{self, Connection, Service, SessionSettings};
-use crate::sys::{descriptor, process, signal};
+use crate::sys::{descriptor, heap, process, signal};
 use crate::tls::context::{self, PublicParts};
 use crate::tls::environment::{self, Variables};
+use crate::tls::rehearsal;
 use crate::tls::settings::Settings;
 
 /// The keeper has everything in memory; a pause this long means that it is dead.
@@ -48,6 +49,7 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
             return 111;
         }
     };
+    heap::settle();
     if listener.send(&FromTerminator::Ready, &[]).is_err() {
         return 0;
     }
@@ -68,6 +70,11 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
     let parts = learn(keeper)?;
     let context = context::build(&parts, &orders.tls).map_err(|e| format!("error: (111) {e}"))?;
+    rehearsal::rehearse(&context, || {
+        if let Some(signer) = introduce(keeper) {
+            session::sign_with(signer);
+        }
+    });
     let mut certificates = Vec::new();
     if orders.session.environment {
         for leaf in parts.chains.iter().filter_map(|chain| chain.first()) {
@@ -125,6 +132,13 @@ impl Ends {
     }
 }
 
+/// Tells the keeper of somebody who may ask for one signature.
+fn introduce(keeper: &TerminatorToKeeper) -> Option<SessionToKeeper> {
+    let (session_end, keeper_end) = SessionToKeeper::pair().ok()?;
+    keeper.send(&NewSession, &[keeper_end.as_fd()]).ok()?;
+    Some(session_end)
+}
+
 /// Forks the session. While no process can be had the connection waits here, and behind it all others: that is how
 /// the listener comes to accept more slowly.
 fn start(
@@ -134,19 +148,15 @@ fn start(
     ends: Ends,
     deadline: Instant,
 ) {
-    let Ok((session_end, keeper_end)) = SessionToKeeper::pair() else {
-        return give_up(ends.report, "no descriptors left");
-    };
-    if keeper.send(&NewSession, &[keeper_end.as_fd()]).is_err() {
+    let Some(signer) = introduce(keeper) else {
         return give_up(ends.report, "the keeper is gone");
-    }
-    drop(keeper_end);
+    };
     let mut keep = vec![
         ends.client,
         ends.input,
         ends.output,
         ends.report,
-        session_end.into_end(),
+        signer.into_end(),
     ];
     let mut short = false;
     loop {

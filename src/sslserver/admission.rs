@@ -208,10 +208,7 @@ impl Listener {
         let (Some(held), Some(terminator)) = (&self.held, &self.roles.terminator) else {
             return;
         };
-        if !terminator.ready || !self.connections.contains_key(&held.number) {
-            if terminator.ready {
-                self.held = None;
-            }
+        if !terminator.ready {
             return;
         }
         let left = held.deadline.saturating_duration_since(Instant::now());
@@ -239,7 +236,10 @@ impl Listener {
 
     /// Listens to the terminator, and waits for room in its channel if asked to.
     pub(super) fn watch_terminator(&mut self, room: bool) {
-        if let Some(terminator) = &self.roles.terminator {
+        if let Some(terminator) = &mut self.roles.terminator
+            && terminator.full != room
+        {
+            terminator.full = room;
             let mut flags = EpollFlags::EPOLLIN;
             flags.set(EpollFlags::EPOLLOUT, room);
             let mut event = EpollEvent::new(flags, token::TERMINATOR);

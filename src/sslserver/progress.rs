@@ -14,18 +14,16 @@ use crate::sys::process::Ended;
 impl Listener {
     /// Takes what a session says. Its silence, when the channel closes, is an answer too.
     pub(super) fn hear_session(&mut self, number: u64) {
-        loop {
-            let Some(connection) = self.connections.get(&number) else {
-                return;
-            };
-            let Some(session) = &connection.session else {
-                return;
-            };
-            match session.try_receive() {
-                Ok(Some((report, _))) => self.take_report(number, report),
-                Ok(None) => return,
-                Err(_) => return self.session_over(number),
-            }
+        let Some(connection) = self.connections.get(&number) else {
+            return;
+        };
+        let Some(session) = &connection.session else {
+            return;
+        };
+        match session.try_receive() {
+            Ok(Some((report, _))) => self.take_report(number, report),
+            Ok(None) => {}
+            Err(_) => self.session_over(number),
         }
     }
 
@@ -67,7 +65,10 @@ impl Listener {
                 );
                 self.forget(number);
             }
-            SessionReport::Finished { ending, .. } => connection.ending = Some(ending),
+            SessionReport::Finished { ending, .. } => {
+                connection.ending = Some(ending);
+                self.session_over(number);
+            }
         }
     }
 
@@ -163,8 +164,11 @@ impl Listener {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
-        // Closing the channel takes it out of the epoll set as well: no other process holds this end.
-        connection.session = None;
+        // Closing alone would not do: an application that is just being executed still has a copy of the descriptor,
+        // and the copy would wake us without end.
+        if let Some(session) = connection.session.take() {
+            let _ = self.epoll.delete(session);
+        }
         let ip = connection.remote.ip();
         let Stage::Running(running) = &mut connection.stage else {
             if connection.ending.is_none() {
@@ -250,6 +254,9 @@ impl Listener {
         let Some(connection) = self.connections.remove(&number) else {
             return;
         };
+        if let Some(session) = &connection.session {
+            let _ = self.epoll.delete(session);
+        }
         self.census.leave(connection.client);
         if let Some(due) = connection.due {
             self.deadlines.remove(&(due, number));

@@ -35,6 +35,8 @@ pub struct Terminator {
     pub pid: Pid,
     pub channel: ListenerToTerminator,
     pub ready: bool,
+    /// Its channel had no room; it is watched for room.
+    pub full: bool,
 }
 
 /// What the roles are started with.
@@ -168,6 +170,7 @@ impl Roles {
             pid,
             channel,
             ready: false,
+            full: false,
         });
         self.started = Some(now);
         self.due = Some(now + PATIENCE);

@@ -79,10 +79,10 @@ pub fn ensure_standard() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Switches a descriptor to non-blocking reads and writes.
+/// Switches a socket or pipe that was just made to non-blocking reads and writes.
 pub fn set_nonblocking(fd: impl AsFd) -> Result<(), Errno> {
-    let flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
-    fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+    // Such a descriptor has no other flag that this could clear.
+    fcntl(fd.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// What poll(2) said of one descriptor.

@@ -6,6 +6,7 @@ compile_error!(
 );
 
 pub mod descriptor;
+pub mod heap;
 pub mod identity;
 pub mod message;
 pub mod process;

@@ -24,12 +24,16 @@ pub fn fork_role(
         Ok(ForkResult::Child) => {
             // SAFETY: the child runs `body` alone, which has just these descriptors, and then leaves for good.
             unsafe { descriptor::close_all_but(&keep) };
-            let code = body(keep);
-            // SAFETY: leaves without the exit handlers: they belong to the parent, and OpenSSL's would
-            // touch (and so copy) most of the memory shared with it.
-            unsafe { libc::_exit(code.into()) }
+            leave(body(keep))
         }
     }
+}
+
+/// Ends a forked process at once: nothing is dropped, no exit handler runs. Both belong to the parent, and what they
+/// touch would be copied first.
+pub fn leave(code: u8) -> ! {
+    // SAFETY: the kernel closes and frees what is left.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// How a child ended: the raw status of wait(2), as the log shows it, and the same in words.

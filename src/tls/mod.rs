@@ -4,6 +4,7 @@ pub mod context;
 pub mod environment;
 pub mod material;
 pub mod provider;
+pub mod rehearsal;
 pub mod settings;
 pub mod signing;
 pub mod stream;
