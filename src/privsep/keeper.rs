@@ -17,6 +17,7 @@ use super::message::{
     FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, PublicPart, SignReply,
 };
 use super::role::{self, Confinement};
+use super::sandbox;
 use crate::sys::descriptor;
 use crate::tls::material::{self, Files, Material, PairFiles};
 use crate::tls::settings::Version;
@@ -49,8 +50,12 @@ pub struct Given {
 /// Runs the keeper to its end, which is the listener's.
 pub fn run(orders: &Orders, given: Given) -> u8 {
     role::take_up(c"ssl-keeper");
-    match prepare(orders, &given) {
-        Ok(material) => match serve(&material, orders.oldest, &given.listener) {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
+    let prepared = epoll
+        .map_err(|errno| format!("fatal: (111) keeper: {}", errno.desc()))
+        .and_then(|epoll| Ok((prepare(orders, &given)?, epoll)));
+    match prepared {
+        Ok((material, epoll)) => match serve(&material, orders.oldest, &epoll, &given.listener) {
             Ok(()) => 0,
             Err(errno) => fail(
                 &given.listener,
@@ -80,8 +85,10 @@ fn prepare(orders: &Orders, given: &Given) -> Result<Material, String> {
         None => None,
     };
     let dh = orders.dh.as_deref();
-    material::load(&given.opened, &orders.pairs, dh, password.as_deref())
-        .map_err(|error| format!("error: (111) {error}"))
+    let material = material::load(&given.opened, &orders.pairs, dh, password.as_deref())
+        .map_err(|error| format!("error: (111) {error}"))?;
+    sandbox::confine_keeper()?;
+    Ok(material)
 }
 
 /// Reads up to NUL or the end.
@@ -121,8 +128,12 @@ enum Peer {
 
 const LISTENER: u64 = 0;
 
-fn serve(material: &Material, oldest: Version, listener: &KeeperToListener) -> Result<(), Errno> {
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+fn serve(
+    material: &Material,
+    oldest: Version,
+    epoll: &Epoll,
+    listener: &KeeperToListener,
+) -> Result<(), Errno> {
     epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
     for warning in &material.warnings {
         tell(listener, FromKeeper::Warning(warning.clone()));

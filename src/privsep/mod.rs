@@ -4,5 +4,6 @@ pub mod channel;
 pub mod keeper;
 pub mod message;
 pub mod role;
+mod sandbox;
 pub mod session;
 pub mod terminator;

@@ -13,12 +13,13 @@ use super::message::{
     SessionToListener, TerminatorToKeeper, TerminatorToListener,
 };
 use super::role::{self, Confinement};
+use super::sandbox;
 use super::session::{self, Connection, Service, SessionSettings};
 use crate::sys::{descriptor, heap, process, signal};
 use crate::tls::context::{self, PublicParts};
 use crate::tls::environment::{self, Variables};
-use crate::tls::rehearsal;
 use crate::tls::settings::Settings;
+use crate::tls::{provider, rehearsal};
 
 /// The keeper has everything in memory; a pause this long means that it is dead.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(30);
@@ -75,6 +76,8 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
             session::sign_with(signer);
         }
     });
+    // The last channel of the rehearsal must not be there to be dropped in a session.
+    provider::set_signer(Box::new(|_, _, _| None));
     let mut certificates = Vec::new();
     if orders.session.environment {
         for leaf in parts.chains.iter().filter_map(|chain| chain.first()) {
@@ -83,6 +86,7 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
             certificates.push((leaf.clone(), variables));
         }
     }
+    sandbox::confine_terminator()?;
     Ok(Service {
         context,
         certificates,
@@ -184,6 +188,7 @@ fn start(
 
 fn be_session(service: &Service, ends: Vec<OwnedFd>, deadline: Instant) -> u8 {
     role::take_up_session();
+    sandbox::confine_session();
     let [client, input, output, report, keeper]: [OwnedFd; CONNECTION_DESCRIPTORS + 1] =
         match ends.try_into() {
             Ok(ends) => ends,

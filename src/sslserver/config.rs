@@ -106,7 +106,10 @@ impl Config {
                 let identity = match uid {
                     Some(uid) => Identity {
                         uid,
-                        gid: gid.unwrap_or_else(Gid::effective),
+                        gid: match gid {
+                            Some(gid) if gid.as_raw() != 0 => gid,
+                            _ => nobody()?.gid,
+                        },
                     },
                     None => nobody()?,
                 };

@@ -29,6 +29,16 @@ const OURS: [&str; 20] = [
     "VERIFYDEPTH",
 ];
 
+/// What a session may say, by how the names begin.
+const TLS: [&str; 6] = [
+    "SSL_CIPHER",
+    "SSL_CLIENT_",
+    "SSL_PROTOCOL",
+    "SSL_SERVER_",
+    "SSL_SESSION_ID",
+    "SSL_VERSION_",
+];
+
 /// Names and values in the order they were first set.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -100,13 +110,15 @@ impl Environment {
         }
     }
 
-    /// Takes the block that a session sent. `false`: it tried to set something else.
+    /// Takes the block that a session sent. `false`: it tried to set something else, such as where an application
+    /// looks for its trusted certificates.
     #[must_use]
     pub fn tls(&mut self, block: &[u8]) -> bool {
+        let ours = |name: &[u8]| TLS.iter().any(|known| name.starts_with(known.as_bytes()));
         for variable in block.split(|&byte| byte == 0).filter(|v| !v.is_empty()) {
             let end = variable.iter().position(|&byte| byte == b'=');
             match end {
-                Some(end) if variable.starts_with(b"SSL_") => {
+                Some(end) if ours(&variable[..end]) => {
                     self.set(&variable[..end], &variable[end + 1..]);
                 }
                 _ => return false,

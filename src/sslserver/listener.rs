@@ -86,6 +86,7 @@ pub struct Listener {
     pub(super) descriptors: Shortage,
     pub(super) processes: Shortage,
     pub(super) denials: Spell,
+    pub(super) failures: Spell,
     /// How we are configured, for the log.
     pub(super) settings: Shown,
     pub(super) dh_bits: u32,
@@ -141,7 +142,8 @@ impl Listener {
             start_after: None,
             descriptors: Shortage::default(),
             processes: Shortage::default(),
-            denials: Spell::default(),
+            denials: Spell::new("connections denied"),
+            failures: Spell::new("handshakes failed"),
             settings: parts.settings,
             dh_bits: 0,
             started: false,
@@ -222,10 +224,12 @@ impl Listener {
             self.start_after = None;
             self.start_waiting();
         }
-        if self.denials.due().is_some_and(|due| due <= now)
-            && let Some(line) = self.denials.end()
-        {
-            self.log.warning(line);
+        for spell in [&mut self.denials, &mut self.failures] {
+            if spell.due().is_some_and(|due| due <= now)
+                && let Some(line) = spell.end()
+            {
+                self.log.warning(line);
+            }
         }
     }
 
@@ -236,6 +240,7 @@ impl Listener {
             self.start_after,
             self.accept_after,
             self.denials.due(),
+            self.failures.due(),
         ];
         let Some(due) = dues.into_iter().flatten().min() else {
             return EpollTimeout::NONE;

@@ -82,8 +82,9 @@ const SPELL: Duration = Duration::from_secs(10);
 const WHOLE: u32 = 20;
 
 /// Keeps a flood out of the log: the first lines of a spell are written, the rest is counted.
-#[derive(Default)]
 pub struct Spell {
+    /// What is counted, in the plural.
+    what: &'static str,
     since: Option<Instant>,
     lines: u32,
     held: u64,
@@ -91,6 +92,16 @@ pub struct Spell {
 }
 
 impl Spell {
+    pub fn new(what: &'static str) -> Spell {
+        Spell {
+            what,
+            since: None,
+            lines: 0,
+            held: 0,
+            last: None,
+        }
+    }
+
     /// True if the line about this client is to be written.
     pub fn admits(&mut self, client: IpAddr, now: Instant) -> bool {
         self.since.get_or_insert(now);
@@ -110,12 +121,12 @@ impl Spell {
 
     /// Ends the spell and answers the line that sums it up, if any was held back.
     pub fn end(&mut self) -> Option<String> {
-        let spell = std::mem::take(self);
+        let spell = std::mem::replace(self, Spell::new(self.what));
         let last = spell.last?;
         let seconds = SPELL.as_secs();
-        let held = spell.held;
+        let (held, what) = (spell.held, spell.what);
         Some(format!(
-            "{held} more connections denied within {seconds} seconds, the last from {last}"
+            "{held} more {what} within {seconds} seconds, the last from {last}"
         ))
     }
 }
@@ -144,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_line_more_than_its_beginning() {
-        let (mut spell, now) = (Spell::default(), Instant::now());
+        let (mut spell, now) = (Spell::new("connections denied"), Instant::now());
         let client = IpAddr::from([192, 0, 2, 1]);
         let written = (0..10_000).filter(|_| spell.admits(client, now)).count();
         assert_eq!(written, 20);
@@ -158,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_few_denials_need_no_summary() {
-        let (mut spell, now) = (Spell::default(), Instant::now());
+        let (mut spell, now) = (Spell::new("connections denied"), Instant::now());
         assert!(spell.admits(IpAddr::from([192, 0, 2, 1]), now));
         assert!(spell.due().is_some());
         assert!(spell.end().is_none());

@@ -60,8 +60,6 @@ pub fn main() -> ExitCode {
 
 /// Binds, prepares the roles and serves until it is told to end.
 fn run(options: Options, name: String) -> Result<(), Error> {
-    descriptor::ensure_standard()
-        .map_err(|error| Error::fatal(format_args!("unable to open /dev/null: {error}")))?;
     let password = options.password.then(password).transpose()?;
     descriptor::close_all_on_exec();
     let log = Log::new(name, options.level);

@@ -1,6 +1,7 @@
 //! From the handshake to the end: what sessions report, when applications start, and what becomes of both.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
@@ -57,19 +58,22 @@ impl Listener {
             SessionReport::Failed { pid, reason } => {
                 let ip = connection.remote.ip();
                 let reason = words(&reason);
-                self.log.line(
-                    Level::Warning,
-                    format_args!(
-                        "fatal: (111) unable to accept TLS from: {ip} for pid: {pid} {reason}"
-                    ),
-                );
-                self.forget(number);
+                let text = format!("unable to accept TLS from: {ip} for pid: {pid} {reason}");
+                self.handshake_failed(number, ip, &text);
             }
             SessionReport::Finished { ending, .. } => {
                 connection.ending = Some(ending);
                 self.session_over(number);
             }
         }
+    }
+
+    fn handshake_failed(&mut self, number: u64, ip: IpAddr, text: &str) {
+        if self.failures.admits(ip, Instant::now()) {
+            self.log
+                .line(Level::Warning, format_args!("fatal: (111) {text}"));
+        }
+        self.forget(number);
     }
 
     /// Starts applications as far as there are places.
@@ -99,7 +103,8 @@ impl Listener {
         environment.connection(local, remote, local_name, self.options.tcp_environment);
         let pairs = connection.variables.iter();
         environment.rules(pairs.map(|(name, value)| (&name[..], &value[..])));
-        if !environment.tls(&established.environment) {
+        let asked = self.options.ssl_environment || established.environment.is_empty();
+        if !asked || !environment.tls(&established.environment) {
             let ip = remote.ip();
             self.log
                 .warning(format_args!("session of {ip} broke the protocol: closed"));
@@ -219,13 +224,8 @@ impl Listener {
             Stage::Running(_) => {}
             _ => {
                 let ip = connection.remote.ip();
-                self.log.line(
-                    Level::Warning,
-                    format_args!(
-                        "fatal: (111) unable to accept TLS from: {ip} session does not answer"
-                    ),
-                );
-                self.forget(number);
+                let text = format!("unable to accept TLS from: {ip} session does not answer");
+                self.handshake_failed(number, ip, &text);
             }
         }
     }

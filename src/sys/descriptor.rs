@@ -68,17 +68,6 @@ pub fn null_on(numbers: &[RawFd]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Opens 0, 1 and 2 on `/dev/null` where they are closed, so that no socket can come to sit there.
-pub fn ensure_standard() -> std::io::Result<()> {
-    for number in 0..3 {
-        // SAFETY: only asks whether the number is open.
-        if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-            null_on(&[number])?;
-        }
-    }
-    Ok(())
-}
-
 /// Switches a socket or pipe that was just made to non-blocking reads and writes.
 pub fn set_nonblocking(fd: impl AsFd) -> Result<(), Errno> {
     // Such a descriptor has no other flag that this could clear.

@@ -20,7 +20,7 @@ const SCENES: [(SslVersion, &str, &str); 6] = [
         "TLS_AES_256_GCM_SHA384",
         "X25519MLKEM768",
     ),
-    (SslVersion::TLS1_2, "ECDHE+AESGCM", "X25519"),
+    (SslVersion::TLS1_2, "ECDHE+AESGCM", "X25519:P-256"),
     (SslVersion::TLS1_2, "ECDHE+AESGCM", "P-256"),
 ];
 

@@ -95,6 +95,7 @@ fn a_session_can_set_nothing_but_tls_variables() {
         lines(&environment),
         ["SSL_PROTOCOL=TLSv1.3", "SSL_CIPHER=X"]
     );
-    assert!(!environment.tls(b"SSL_OK=1\0LD_PRELOAD=/tmp/x\0"));
+    assert!(!environment.tls(b"SSL_CIPHER=X\0LD_PRELOAD=/tmp/x\0"));
+    assert!(!environment.tls(b"SSL_CERT_FILE=/tmp/x\0"));
     assert!(!environment.tls(b"SSL_WITHOUT_VALUE\0"));
 }
