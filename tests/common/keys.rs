@@ -1,0 +1,144 @@
+//! Certificates and keys, made with the openssl program, each once per test binary and only if a test asks for it.
+#![forbid(unsafe_code)]
+
+use super::peers::must;
+use super::tempdir::TempDir;
+use std::process::Command;
+use std::sync::OnceLock;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Rsa2048,
+    Rsa4096,
+    P256,
+    Ed25519,
+}
+
+pub const KINDS: [Kind; 4] = [Kind::Rsa2048, Kind::Rsa4096, Kind::P256, Kind::Ed25519];
+
+#[derive(Debug)]
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+pub struct Chain {
+    pub leaf: Pair,
+    pub intermediate: String,
+}
+
+const LEAF: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1";
+
+impl Kind {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Kind::Rsa2048 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            Kind::Rsa4096 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
+            Kind::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            Kind::Ed25519 => &["-algorithm", "ED25519"],
+        }
+    }
+}
+
+/// The certificate that every client trusts.
+pub fn authority() -> &'static Pair {
+    static PAIR: OnceLock<Pair> = OnceLock::new();
+    PAIR.get_or_init(|| {
+        let dir = TempDir::new();
+        let key = new_key(Kind::P256);
+        let file = dir.write("key", &key);
+        let certificate = openssl(
+            &[
+                "req",
+                "-x509",
+                "-new",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=Test Root",
+            ],
+            &[("-key", &file)],
+        );
+        Pair { certificate, key }
+    })
+}
+
+/// A certificate for localhost, signed by the authority.
+pub fn leaf(kind: Kind) -> &'static Pair {
+    static PAIRS: [OnceLock<Pair>; 4] = [const { OnceLock::new() }; 4];
+    PAIRS[kind as usize].get_or_init(|| certified(kind, authority(), "/CN=localhost", LEAF, "30"))
+}
+
+/// One that ended yesterday.
+pub fn expired() -> Pair {
+    certified(Kind::P256, authority(), "/CN=localhost", LEAF, "-1")
+}
+
+/// One whose signer is not the authority but signed by it.
+pub fn chain() -> Chain {
+    let middle = certified(
+        Kind::P256,
+        authority(),
+        "/CN=Test Intermediate",
+        "basicConstraints=critical,CA:TRUE",
+        "30",
+    );
+    let leaf = certified(Kind::P256, &middle, "/CN=localhost", LEAF, "30");
+    Chain {
+        leaf,
+        intermediate: middle.certificate,
+    }
+}
+
+/// The key of the pair under a password.
+pub fn encrypted(pair: &Pair, password: &str) -> String {
+    let dir = TempDir::new();
+    let file = dir.write("key", &pair.key);
+    let word = dir.write("password", password);
+    let word = format!("file:{}", word.display());
+    openssl(&["pkey", "-aes256", "-passout", &word], &[("-in", &file)])
+}
+
+fn certified(kind: Kind, signer: &Pair, subject: &str, extension: &str, days: &str) -> Pair {
+    let dir = TempDir::new();
+    let key = new_key(kind);
+    let key_file = dir.write("key", &key);
+    let request = openssl(
+        &["req", "-new", "-subj", subject, "-addext", extension],
+        &[("-key", &key_file)],
+    );
+    let request = dir.write("request", request);
+    let signer_certificate = dir.write("signer", &signer.certificate);
+    let signer_key = dir.write("signer-key", &signer.key);
+    let certificate = openssl(
+        &[
+            "x509",
+            "-req",
+            "-copy_extensions",
+            "copy",
+            "-set_serial",
+            "4711",
+            "-days",
+            days,
+        ],
+        &[
+            ("-in", &request),
+            ("-CA", &signer_certificate),
+            ("-CAkey", &signer_key),
+        ],
+    );
+    Pair { certificate, key }
+}
+
+fn new_key(kind: Kind) -> String {
+    openssl(&[&["genpkey"], kind.options()].concat(), &[])
+}
+
+fn openssl(words: &[&str], files: &[(&str, &std::path::PathBuf)]) -> String {
+    let mut command = Command::new("openssl");
+    command.args(words);
+    for (option, file) in files {
+        command.arg(option).arg(file);
+    }
+    String::from_utf8(must(command)).expect("PEM is ASCII")
+}
