@@ -102,8 +102,11 @@ impl Pump {
         let mut input = PollFlags::empty();
         input.set(PollFlags::POLLOUT, !self.pending.is_empty());
         let output = self.output.as_ref().filter(|_| !unsent);
+        // A socket that is watched for nothing still tells of a reset; but once both sides have said their end it
+        // would tell of that for ever.
+        let watched = self.gone.is_none() && !(network.is_empty() && self.closed);
         [
-            self.gone.is_none().then(|| (self.socket.as_fd(), network)),
+            watched.then(|| (self.socket.as_fd(), network)),
             self.input.as_ref().map(|pipe| (pipe.end.as_fd(), input)),
             output.map(|pipe| (pipe.end.as_fd(), PollFlags::POLLIN)),
         ]
@@ -124,7 +127,10 @@ impl Pump {
         } else if input.writable {
             self.deliver();
         }
-        if network.broken || network.readable && self.wants_client() {
+        if network.broken || network.readable && !self.wants_client() {
+            let error = self.socket.take_error().ok().flatten();
+            self.lose_client(&error.unwrap_or_else(|| Errno::ECONNRESET.into()));
+        } else if network.readable {
             self.pull_client(scratch)?;
         }
         if output.readable && self.tls.wire().output.is_empty() {

@@ -38,8 +38,7 @@ impl Listener {
             };
             match self.socket.accept() {
                 Ok((stream, remote)) => {
-                    self.descriptors
-                        .end(&self.log, "accepting connections again");
+                    self.descriptors.pass();
                     self.kit = self.admit(kit, stream, plain(remote));
                 }
                 Err(error) => {

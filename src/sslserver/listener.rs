@@ -35,23 +35,39 @@ pub(super) mod token {
 /// Pause before trying again what descriptors or processes lacked for.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// A lack that is told once and ends with a second line.
+/// So long nothing may lack before a shortage counts as over: it comes and goes while it lasts.
+const ENOUGH: Duration = Duration::from_secs(2);
+
+/// A lack that is told once when it begins and once when it is over.
 #[derive(Default)]
 pub(super) struct Shortage {
     told: bool,
+    /// Since when there is enough again.
+    enough: Option<Instant>,
 }
 
 impl Shortage {
     pub fn begin(&mut self, log: &Log, text: impl std::fmt::Display) {
+        self.enough = None;
         if !self.told {
             self.told = true;
             log.warning(text);
         }
     }
 
-    pub fn end(&mut self, log: &Log, text: impl std::fmt::Display) {
-        if self.told {
-            self.told = false;
+    pub fn pass(&mut self) {
+        if self.told && self.enough.is_none() {
+            self.enough = Some(Instant::now());
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.enough.map(|since| since + ENOUGH)
+    }
+
+    fn end(&mut self, now: Instant, log: &Log, text: &str) {
+        if self.due().is_some_and(|due| due <= now) {
+            *self = Shortage::default();
             log.line(Level::Warning, format_args!("info: {text}"));
         }
     }
@@ -84,7 +100,8 @@ pub struct Listener {
     pub(super) accept_after: Option<Instant>,
     pub(super) start_after: Option<Instant>,
     pub(super) descriptors: Shortage,
-    pub(super) processes: Shortage,
+    pub(super) applications_short: Shortage,
+    pub(super) sessions_short: Shortage,
     pub(super) denials: Spell,
     pub(super) failures: Spell,
     /// How we are configured, for the log.
@@ -141,7 +158,8 @@ impl Listener {
             accept_after: None,
             start_after: None,
             descriptors: Shortage::default(),
-            processes: Shortage::default(),
+            applications_short: Shortage::default(),
+            sessions_short: Shortage::default(),
             denials: Spell::new("connections denied"),
             failures: Spell::new("handshakes failed"),
             settings: parts.settings,
@@ -224,6 +242,13 @@ impl Listener {
             self.start_after = None;
             self.start_waiting();
         }
+        for (shortage, text) in [
+            (&mut self.descriptors, "accepting connections again"),
+            (&mut self.applications_short, "starting applications again"),
+            (&mut self.sessions_short, "making sessions again"),
+        ] {
+            shortage.end(now, &self.log, text);
+        }
         for spell in [&mut self.denials, &mut self.failures] {
             if spell.due().is_some_and(|due| due <= now)
                 && let Some(line) = spell.end()
@@ -241,6 +266,9 @@ impl Listener {
             self.accept_after,
             self.denials.due(),
             self.failures.due(),
+            self.descriptors.due(),
+            self.applications_short.due(),
+            self.sessions_short.due(),
         ];
         let Some(due) = dues.into_iter().flatten().min() else {
             return EpollTimeout::NONE;
@@ -290,7 +318,7 @@ impl Listener {
 
     /// No process could be made for an application: all that wait try again a little later.
     pub(super) fn pause_starts(&mut self, reason: impl std::fmt::Display) {
-        self.processes.begin(
+        self.applications_short.begin(
             &self.log,
             format_args!("unable to start more applications: {reason}"),
         );

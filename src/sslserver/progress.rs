@@ -125,7 +125,7 @@ impl Listener {
                 return self.forget(number);
             }
         };
-        self.processes.end(&self.log, "starting applications again");
+        self.applications_short.pass();
         let summary = match self.log.level() >= Level::Detail && self.options.ssl_environment {
             true => format!(" {}", field(established.summary.as_bytes())),
             false => String::new(),

@@ -78,10 +78,10 @@ impl Listener {
                 }
                 Ok(Some((FromTerminator::Short(text), _))) => {
                     let text = format!("unable to make more sessions: {text}");
-                    self.processes.begin(&self.log, text);
+                    self.sessions_short.begin(&self.log, text);
                 }
                 Ok(Some((FromTerminator::Recovered, _))) => {
-                    self.processes.end(&self.log, "making sessions again");
+                    self.sessions_short.pass();
                 }
                 Ok(None) => break,
                 Err(_) => {
