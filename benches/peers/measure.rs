@@ -134,6 +134,9 @@ fn many(
     })
 }
 
+/// How long connections have been silent when they count as idle.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// Each connection has said something once, so that its application runs and nothing is half done.
 fn idle(few: usize, many: usize, client: &Client, server: &Server) -> Result<Sample, String> {
     let mut open = Vec::new();
@@ -146,6 +149,7 @@ fn idle(few: usize, many: usize, client: &Client, server: &Server) -> Result<Sam
             open.push(connection);
         }
         server.settled()?;
+        thread::sleep(IDLE);
         server.memory()
     };
     let before = at(few)?;

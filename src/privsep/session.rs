@@ -13,7 +13,7 @@ use openssl::x509::X509;
 use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener, SignRequest};
 use crate::relay::buffer::Scratch;
 use crate::relay::pump::Pump;
-use crate::sys::{descriptor, process};
+use crate::sys::{descriptor, heap, process};
 use crate::tls::environment::{self, Variables};
 use crate::tls::provider;
 use crate::tls::stream::{Tls, TlsError};
@@ -23,7 +23,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long a client that failed the handshake may take to read why.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// After so much quiet the memory of the last batch is given back.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_millis(250);
 /// A keeper that does not sign in this time is dead.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -237,6 +237,7 @@ fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
                 wire: Vec::new(),
                 plain: Vec::new(),
             };
+            heap::trim();
         }
     }
 }

@@ -22,6 +22,9 @@ impl Buffer {
     }
 
     pub fn append(&mut self, bytes: &[u8]) {
+        // What was consumed makes room first: a queue that is never quite empty would grow without end.
+        self.bytes.drain(..self.start);
+        self.start = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -83,6 +86,18 @@ mod tests {
         assert_eq!(buffer.as_slice(), b"lo world");
         buffer.consume(100);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_is_never_quite_empty_does_not_grow() {
+        let mut buffer = Buffer::default();
+        buffer.append(b"rest");
+        for _ in 0..1000 {
+            buffer.append(&[1; 1000]);
+            buffer.consume(1000);
+        }
+        assert_eq!(buffer.as_slice().len(), 4);
+        assert!(buffer.bytes.capacity() < 4000);
     }
 
     #[test]

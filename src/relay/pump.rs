@@ -126,6 +126,8 @@ impl Pump {
             self.end_input();
         } else if input.writable {
             self.deliver();
+            // What was received before the application stopped taking is not announced again.
+            self.decrypt(scratch)?;
         }
         if network.broken || network.readable && !self.wants_client() {
             let error = self.socket.take_error().ok().flatten();

@@ -1,4 +1,10 @@
-//! Preparing the heap of a process that will fork many children.
+//! The heap of processes that fork many children, and of those children.
+
+/// Gives memory back that was freed and not taken again.
+pub fn trim() {
+    // SAFETY: only unused pages go.
+    unsafe { libc::malloc_trim(0) };
+}
 
 /// Makes what children allocate come from fresh memory in one piece: takes all that lies free between living data out
 /// of use, for good, and gives the free end back. Without this a child's small allocations are spread over the holes
@@ -20,6 +26,6 @@ pub fn settle() {
             }
             libc::free(piece);
         }
-        libc::malloc_trim(0);
     }
+    trim();
 }
