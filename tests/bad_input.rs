@@ -124,7 +124,7 @@ fn as_many_keys_as_certificates_are_needed() {
 }
 
 #[test]
-fn wrong_and_missing_passwords_are_fatal() {
+fn wrong_missing_and_unreadable_passwords_are_fatal() {
     let locked = || {
         setup()
             .file(

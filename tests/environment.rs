@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::keys::leaf;
+use common::keys::{large, leaf};
 use common::{Kind, Setup, without_root};
 use openssl::ssl::SslVersion;
 use std::collections::BTreeMap;
@@ -148,6 +148,17 @@ fn the_ssl_variables_describe_session_and_certificate() {
 
     let client = server.dial().version(SslVersion::TLS1_2).connect();
     assert!(client.text().contains("\0SSL_PROTOCOL=TLSv1.2\0"));
+}
+
+#[test]
+fn a_certificate_of_many_kilobytes_reaches_the_application_whole() {
+    let pair = large();
+    assert!(pair.certificate.len() > 8000, "{}", pair.certificate.len());
+    let setup = Setup::new()
+        .options(&["-s"])
+        .file("CERTFILE", "large.pem", &pair.certificate);
+    let (environment, _server, _) = environment(setup.file("KEYFILE", "large.key", &pair.key));
+    assert_eq!(environment["SSL_SERVER_CERT"], pair.certificate);
 }
 
 #[test]

@@ -253,6 +253,17 @@ fn a_key_under_a_password_is_opened_with_descriptor_3() {
 }
 
 #[test]
+fn no_session_is_resumed() {
+    let server = Setup::new().shell(ANSWER).start();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let outcome = s_client(&server, &[version, "-reconnect"], "hello\n");
+        assert!(outcome.text().contains("\nNew, TLSv1."), "{outcome:?}");
+        assert!(!outcome.text().contains("\nReused, "), "{outcome:?}");
+    }
+    server.wait_until_idle();
+}
+
+#[test]
 fn a_plain_http_request_on_the_tls_port_is_named_in_the_log() {
     let server = Setup::new().start();
     let mut plain = server.dial().tcp();

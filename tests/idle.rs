@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Client, Server, Setup};
+use common::{Client, End, Ending, Server, Setup};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -73,6 +73,16 @@ fn a_client_that_vanishes_leaves_no_process() {
     reset(client);
     server.log.wait_for("sslserver: ended by *");
     server.wait_until_idle();
+}
+
+#[test]
+fn a_client_that_never_closes_is_left_soon_after_the_end_of_the_application() {
+    let server = Setup::new().program(&["echo", "hi"]).start();
+    let mut client = server.connect();
+    let (reply, end) = client.exchange(b"", Ending::Nothing);
+    assert_eq!((reply.as_slice(), end), (&b"hi\n"[..], End::Clean));
+    server.wait_until_idle();
+    drop(client);
 }
 
 /// Processor time of all roles while the test does nothing, in ticks of a hundredth of a second.

@@ -1,9 +1,11 @@
-//! The usage line and the manual page list the same options.
+//! What the documents say of the program holds: the options of the manual, the tests that the list of holes names.
 #![forbid(unsafe_code)]
 
 mod common;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// The letters behind a dash in `[ -13UX ] [ -c limit ]`.
@@ -42,7 +44,7 @@ fn of_page(page: &str) -> Vec<char> {
 
 #[test]
 fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man/sslserver.8"))
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man/sslserver.8"))
         .expect("the page");
     let listed = of_page(&page);
     let page: BTreeSet<char> = listed.iter().copied().collect();
@@ -57,4 +59,44 @@ fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() 
         "an option has two items: {listed:?}"
     );
     assert!(page.len() > 30, "{page:?}");
+}
+
+/// The rows name tests as FILE: `NAME`, with the file below tests or beside the code.
+#[test]
+fn every_test_that_the_list_of_known_holes_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/known-holes.md")).expect("the page");
+    let mut sources = Vec::new();
+    for folder in ["tests", "src"] {
+        collect(&root.join(folder), &mut sources);
+    }
+    let mut named = 0;
+    for (head, tail) in page
+        .match_indices(".rs: `")
+        .map(|(at, found)| (&page[..at], &page[at + found.len()..]))
+    {
+        let start = head
+            .rfind(|letter: char| !letter.is_alphanumeric() && !"_/".contains(letter))
+            .map_or(0, |at| at + 1);
+        let file = format!("/{}.rs", &head[start..]);
+        let name = tail.split('`').next().unwrap_or_default();
+        let function = format!("fn {name}(");
+        let found = sources
+            .iter()
+            .any(|(path, text)| path.ends_with(&file) && text.contains(&function));
+        assert!(found, "{file} has no {name}");
+        named += 1;
+    }
+    assert!(named > 30, "{named}");
+}
+
+fn collect(folder: &Path, sources: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            sources.push((path.display().to_string(), text));
+        }
+    }
 }

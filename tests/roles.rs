@@ -49,6 +49,8 @@ fn the_roles_that_meet_strangers_are_jailed_and_powerless() {
         assert_eq!(process.link("root"), server.dir.join("jail"), "{name}");
         assert_eq!(process.link("cwd"), server.dir.join("jail"), "{name}");
         assert_eq!(process.status("NoNewPrivs"), "1", "{name}");
+        // 2: a filter of system calls is in force.
+        assert_eq!(process.status("Seccomp"), "2", "{name}");
         for field in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
             assert_eq!(
                 u64::from_str_radix(&process.status(field), 16),

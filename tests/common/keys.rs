@@ -74,6 +74,15 @@ pub fn expired() -> Pair {
     certified(Kind::P256, authority(), "/CN=localhost", LEAF, "-1")
 }
 
+/// One of about ten kilobytes, for it has many names.
+pub fn large() -> Pair {
+    let names: Vec<String> = (0..250)
+        .map(|n| format!("DNS:host-number-{n:05}.example.org"))
+        .collect();
+    let extension = format!("subjectAltName=DNS:localhost,{}", names.join(","));
+    certified(Kind::P256, authority(), "/CN=localhost", &extension, "30")
+}
+
 /// One whose signer is not the authority but signed by it.
 pub fn chain() -> Chain {
     let middle = certified(
