@@ -61,7 +61,6 @@ impl Listener {
     fn admit(&mut self, kit: Kit, stream: TcpStream, remote: SocketAddr) -> Option<Kit> {
         let accepted = Instant::now();
         let client = Network::of_client(remote.ip());
-        let local = stream.local_addr().map(plain).unwrap_or(remote);
         let verdict = match self.judge(remote) {
             Ok(verdict) => verdict,
             Err(text) => {
@@ -90,7 +89,7 @@ impl Listener {
             if self.log.level() >= Level::Status && self.denials.admits(remote.ip(), accepted) {
                 let ends = Ends {
                     local_name: self.options.local_name.as_deref(),
-                    local,
+                    local: local(&stream, remote),
                     remote,
                 };
                 let pid = std::process::id();
@@ -102,7 +101,7 @@ impl Listener {
         if !self.options.keep_ip_options {
             clear_ip_options(&stream, remote.ip());
         }
-        self.enter(kit, stream, (local, remote), verdict.variables, accepted);
+        self.enter(kit, stream, remote, verdict.variables, accepted);
         None
     }
 
@@ -166,7 +165,7 @@ impl Listener {
         &mut self,
         kit: Kit,
         stream: TcpStream,
-        (local, remote): (SocketAddr, SocketAddr),
+        remote: SocketAddr,
         variables: Pairs,
         accepted: Instant,
     ) {
@@ -181,7 +180,7 @@ impl Listener {
         let deadline = accepted + self.options.handshake;
         self.deadlines.insert((deadline + GRACE, number));
         let connection = Connection {
-            local,
+            local: local(&stream, remote),
             remote,
             client,
             variables,
@@ -246,6 +245,15 @@ impl Listener {
             let _ = self.epoll.modify(&terminator.channel, &mut event);
         }
     }
+}
+
+/// Our own address as the client called it; a connection that is gone already has none.
+fn local(stream: &TcpStream, remote: SocketAddr) -> SocketAddr {
+    let unspecified = match remote {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+    };
+    stream.local_addr().map_or(unspecified, plain)
 }
 
 fn ask(
