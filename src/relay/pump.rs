@@ -263,6 +263,11 @@ impl Pump {
 
     /// Nothing reaches the client any more. What it said before is still delivered; the application's output breaks.
     fn lose_client(&mut self, error: &io::Error) {
+        if self.closed {
+            // It had everything, our end included, and closed without reading the last of it: a reset, no loss.
+            self.client_ended = true;
+            return;
+        }
         self.gone = Some(match error.raw_os_error() {
             Some(number) => Errno::from_raw(number).desc().to_owned(),
             None => error.to_string(),
