@@ -122,8 +122,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
             if left.is_zero() {
                 return Err(ChannelError::TimedOut);
             }
-            let milliseconds = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
-            let [ready] = descriptor::wait([Some((self.as_fd(), PollFlags::POLLIN))], milliseconds)
+            let [ready] = descriptor::wait([Some((self.as_fd(), PollFlags::POLLIN))], left)
                 .map_err(ChannelError::System)?;
             if ready.readable {
                 return self.receive();

@@ -99,8 +99,7 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
     let mut reader = std::fs::File::from(source.try_clone().map_err(|e| failed(&e.to_string()))?);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let milliseconds = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-        let [ready] = descriptor::wait([Some((source.as_fd(), PollFlags::POLLIN))], milliseconds)
+        let [ready] = descriptor::wait([Some((source.as_fd(), PollFlags::POLLIN))], left)
             .map_err(|errno| failed(errno.desc()))?;
         if !ready.readable {
             match left.is_zero() {

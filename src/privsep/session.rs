@@ -13,6 +13,7 @@ use openssl::x509::X509;
 use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener, SignRequest};
 use crate::relay::buffer::Scratch;
 use crate::relay::pump::Pump;
+use crate::sys::socket::is_temporary;
 use crate::sys::{descriptor, heap, process};
 use crate::tls::environment::{self, Variables};
 use crate::tls::provider;
@@ -161,7 +162,7 @@ fn wait(client: &TcpStream, events: PollFlags, deadline: Instant) -> Result<(), 
     if left.is_zero() {
         return Err(TlsError("timed out".into()));
     }
-    descriptor::wait([Some((client.as_fd(), events))], milliseconds(left))
+    descriptor::wait([Some((client.as_fd(), events))], left)
         .map_err(|errno| TlsError(errno.desc().into()))?;
     Ok(())
 }
@@ -216,7 +217,7 @@ fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
             continue;
         }
         let pause = if released { left } else { left.min(QUIET) };
-        let ready = match descriptor::wait(pump.interest(), milliseconds(pause)) {
+        let ready = match descriptor::wait(pump.interest(), pause) {
             Ok(ready) => ready,
             Err(errno) => return Ending::Broken(errno.desc().into()),
         };
@@ -262,15 +263,4 @@ fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
         variables.bytes.extend(&server.bytes);
     }
     variables.bytes
-}
-
-fn milliseconds(time: Duration) -> i32 {
-    i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1)
-}
-
-fn is_temporary(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-    )
 }

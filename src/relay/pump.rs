@@ -12,6 +12,7 @@ use nix::poll::PollFlags;
 
 use super::buffer::{BATCH, Buffer, Scratch};
 use crate::sys::descriptor::Ready;
+use crate::sys::socket::is_temporary;
 use crate::tls::stream::{Got, Tls, TlsError};
 
 /// The size of a new pipe on Linux; one that fills up is made to hold a batch.
@@ -311,11 +312,4 @@ impl Pipe {
             let _ = fcntl(&self.end, FcntlArg::F_SETPIPE_SZ(BATCH as i32));
         }
     }
-}
-
-fn is_temporary(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -83,18 +84,20 @@ pub struct Ready {
     pub broken: bool,
 }
 
-/// Waits for the wanted descriptors; what is `None` is passed over and not ready. The time is in milliseconds, -1
-/// for ever. A signal ends the wait early with nothing ready.
+/// Waits for the wanted descriptors, at most so long; what is `None` is passed over and not ready. A signal ends the
+/// wait early with nothing ready.
 pub fn wait<const N: usize>(
     wanted: [Option<(BorrowedFd<'_>, PollFlags)>; N],
-    milliseconds: i32,
+    time: Duration,
 ) -> Result<[Ready; N], Errno> {
     let mut list: Vec<PollFd> = wanted
         .iter()
         .flatten()
         .map(|&(fd, flags)| PollFd::new(fd, flags))
         .collect();
-    let timeout = PollTimeout::try_from(milliseconds.max(-1)).unwrap_or(PollTimeout::MAX);
+    // Rounded up: waking a moment early would mean to spin until the moment comes.
+    let milliseconds = time.as_millis().saturating_add(1);
+    let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
     match nix::poll::poll(&mut list, timeout) {
         Ok(0) | Err(Errno::EINTR) => return Ok([Ready::default(); N]),
         Ok(_) => {}

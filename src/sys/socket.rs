@@ -1,5 +1,6 @@
-//! Socket options that `nix` has no name for.
+//! What `nix` and the standard library have no name for.
 
+use std::io;
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::AsRawFd;
 
@@ -12,4 +13,12 @@ pub fn clear_ip_options(stream: &TcpStream, peer: IpAddr) {
     };
     // SAFETY: a null value of length 0 is how both options are cleared; nothing is read from it.
     unsafe { libc::setsockopt(stream.as_raw_fd(), level, option, std::ptr::null(), 0) };
+}
+
+/// True if the same call may succeed a moment later.
+pub fn is_temporary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }

@@ -4,7 +4,6 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-use foreign_types_shared::ForeignType;
 use openssl::pkey::{PKey, Public};
 use openssl_sys::OSSL_PARAM;
 
@@ -123,42 +122,15 @@ pub unsafe extern "C" fn import(
             (*key).number = Some(number);
             (*key).public = super::public_key(number).cloned();
         } else {
-            (*key).public = default_key((*key).kind, parameters);
+            let name = match (*key).kind {
+                RSA => c"RSA",
+                EC => c"EC",
+                _ => c"ED25519",
+            };
+            let made = super::from_data(name, c"provider=default", ffi::PUBLIC, parameters);
+            (*key).public = made.ok();
         }
         c_int::from((*key).public.is_some())
-    }
-}
-
-/// Makes a public key of the default provider from exported parameters.
-///
-/// # Safety
-/// `parameters` is a closed list.
-unsafe fn default_key(kind: u8, parameters: *const OSSL_PARAM) -> Option<PKey<Public>> {
-    let name = match kind {
-        RSA => c"RSA",
-        EC => c"EC",
-        _ => c"ED25519",
-    };
-    let mut made = ptr::null_mut();
-    // SAFETY: the context is freed on every path; OpenSSL does not write to the parameters despite its type.
-    unsafe {
-        let context = openssl_sys::EVP_PKEY_CTX_new_from_name(
-            ptr::null_mut(),
-            name.as_ptr(),
-            c"provider=default".as_ptr(),
-        );
-        if context.is_null() {
-            return None;
-        }
-        let done = openssl_sys::EVP_PKEY_fromdata_init(context) == 1
-            && openssl_sys::EVP_PKEY_fromdata(
-                context,
-                &mut made,
-                ffi::PUBLIC,
-                parameters.cast_mut(),
-            ) == 1;
-        openssl_sys::EVP_PKEY_CTX_free(context);
-        (done && !made.is_null()).then(|| PKey::from_ptr(made))
     }
 }
 

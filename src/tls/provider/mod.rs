@@ -8,7 +8,7 @@ mod ffi;
 mod key;
 mod signature;
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
 use std::sync::{Mutex, OnceLock};
 
@@ -17,6 +17,7 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
+use openssl_sys::OSSL_PARAM;
 
 /// Answers a signature over the whole message with the key of that number, in the scheme of that number
 /// (see [`super::signing::scheme`]); `None` fails the handshake.
@@ -70,28 +71,45 @@ pub fn private_key(number: u16) -> Result<PKey<Private>, ErrorStack> {
         _ => c"ED25519",
     };
     let mut value = c_uint::from(number);
+    // SAFETY: the list is closed, and points to `value`, which outlives the call.
+    unsafe {
+        let parameters = [
+            openssl_sys::OSSL_PARAM_construct_uint(key::NUMBER.as_ptr(), &mut value),
+            openssl_sys::OSSL_PARAM_construct_end(),
+        ];
+        from_data(
+            algorithm,
+            c"provider=keeper",
+            ffi::KEYPAIR,
+            parameters.as_ptr(),
+        )
+    }
+}
+
+/// Makes a key of the provider that has these properties.
+///
+/// # Safety
+/// `parameters` is a closed list.
+unsafe fn from_data<T>(
+    algorithm: &CStr,
+    properties: &CStr,
+    selection: c_int,
+    parameters: *const OSSL_PARAM,
+) -> Result<PKey<T>, ErrorStack> {
     let mut made = ptr::null_mut();
-    // SAFETY: the context is freed on every path; the parameters point to `value`, which outlives the call.
+    // SAFETY: the context is freed on every path; OpenSSL does not write to the parameters despite its type.
     unsafe {
         let context = openssl_sys::EVP_PKEY_CTX_new_from_name(
             ptr::null_mut(),
             algorithm.as_ptr(),
-            c"provider=keeper".as_ptr(),
+            properties.as_ptr(),
         );
         if context.is_null() {
             return Err(ErrorStack::get());
         }
-        let mut parameters = [
-            openssl_sys::OSSL_PARAM_construct_uint(key::NUMBER.as_ptr(), &mut value),
-            openssl_sys::OSSL_PARAM_construct_end(),
-        ];
         let done = openssl_sys::EVP_PKEY_fromdata_init(context) == 1
-            && openssl_sys::EVP_PKEY_fromdata(
-                context,
-                &mut made,
-                ffi::KEYPAIR,
-                parameters.as_mut_ptr(),
-            ) == 1;
+            && openssl_sys::EVP_PKEY_fromdata(context, &mut made, selection, parameters.cast_mut())
+                == 1;
         openssl_sys::EVP_PKEY_CTX_free(context);
         if !done || made.is_null() {
             return Err(ErrorStack::get());
