@@ -53,7 +53,13 @@ fn memory_and_descriptors_of_the_roles_do_not_grow_with_the_connections_served()
     connections(&server, 1600);
     let after = size(&server);
     for ((role, before), after) in ROLES.iter().zip(before).zip(after) {
-        assert_eq!(before.1, after.1, "descriptors of {role}");
+        // The last connections may be in the course of being closed.
+        assert!(
+            after.1 < before.1 + 100,
+            "descriptors of {role}: {}, then {}",
+            before.1,
+            after.1
+        );
         // 130 bytes lost per connection would be more than 600 kB.
         assert!(
             after.0 <= before.0 + 128,

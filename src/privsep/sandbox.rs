@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 /// What every role needs: its channels, memory, time and its end.
-const COMMON: [i64; 37] = [
+const COMMON: [i64; 38] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -20,6 +20,7 @@ const COMMON: [i64; 37] = [
     libc::SYS_fcntl,
     libc::SYS_futex,
     libc::SYS_getpid,
+    libc::SYS_getsockopt,
     libc::SYS_getrandom,
     libc::SYS_gettid,
     libc::SYS_gettimeofday,
