@@ -175,3 +175,25 @@ fn a_background_child_without_the_output_does_not_hold_the_connection() {
     left.send(nix::sys::signal::Signal::SIGTERM);
     server.wait_until_idle();
 }
+
+#[test]
+fn input_that_had_to_wait_for_the_application_arrives_though_the_client_says_nothing_more() {
+    let server = Setup::new()
+        .shell("read size; sleep 1; head -c $size | wc -c")
+        .options(&["-c", "100"])
+        .start();
+    std::thread::scope(|scope| {
+        for number in 0..80 {
+            let server = &server;
+            scope.spawn(move || {
+                let size = 250_000 + number * 5_003;
+                let mut input = format!("{size}\n").into_bytes();
+                input.extend(pattern(size));
+                let (reply, end) = server.connect().exchange(&input, Ending::Nothing);
+                assert_eq!(String::from_utf8_lossy(&reply), format!("{size}\n"));
+                assert_eq!(end, End::Clean, "{size}");
+            });
+        }
+    });
+    server.wait_until_idle();
+}

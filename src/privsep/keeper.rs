@@ -18,7 +18,7 @@ use super::message::{
 };
 use super::role::{self, Confinement};
 use super::sandbox;
-use crate::sys::descriptor;
+use crate::sys::{descriptor, words};
 use crate::tls::material::{self, Files, Material, PairFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
@@ -96,7 +96,8 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
     let failed = |reason: &str| format!("error: (111) unable to read password from FD3: {reason}");
     let deadline = Instant::now() + PASSWORD_PATIENCE;
     let mut password = Vec::new();
-    let mut reader = std::fs::File::from(source.try_clone().map_err(|e| failed(&e.to_string()))?);
+    let mut reader =
+        std::fs::File::from(source.try_clone().map_err(|e| failed(&words::reason(&e)))?);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let [ready] = descriptor::wait([Some((source.as_fd(), PollFlags::POLLIN))], left)
@@ -111,7 +112,7 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
         match reader.read(&mut byte) {
             Ok(1) if byte[0] != 0 => password.push(byte[0]),
             Ok(_) => return Ok(password),
-            Err(error) => return Err(failed(&error.to_string())),
+            Err(error) => return Err(failed(&words::reason(&error))),
         }
         if password.len() > MAX_PASSWORD {
             return Err("error: (111) password too long: more than 1024 bytes on FD3".into());

@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use nix::sys::resource::{Resource, setrlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 
 /// What every role needs: its channels, memory, time and its end.
-const COMMON: [i64; 38] = [
+const COMMON: [i64; 37] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -43,8 +46,6 @@ const COMMON: [i64; 38] = [
     libc::SYS_sendto,
     libc::SYS_shutdown,
     libc::SYS_sigaltstack,
-    // Only to oneself or one's own kind: who may be signalled is a matter of the user id.
-    libc::SYS_tgkill,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_getppid,
@@ -57,13 +58,12 @@ const OLDER: [i64; 3] = [libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_time];
 const OLDER: [i64; 0] = [];
 
 /// What the terminator needs beyond that, to make sessions.
-const FORKING: [i64; 10] = [
+const FORKING: [i64; 9] = [
     libc::SYS_clone,
     libc::SYS_clone3,
     libc::SYS_close_range,
     libc::SYS_gettid,
     libc::SYS_prctl,
-    libc::SYS_prlimit64,
     libc::SYS_rseq,
     libc::SYS_set_robust_list,
     libc::SYS_socketpair,
@@ -80,6 +80,12 @@ pub fn confine_terminator() -> Result<(), String> {
     install(&FORKING)
 }
 
+/// Limits of one's own: of another process, the keeper's for one, they would be a weapon.
+fn own_limits() -> Result<SeccompRule, seccompiler::BackendError> {
+    let (first, word, is) = (0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+    SeccompRule::new(vec![SeccompCondition::new(first, word, is, 0)?])
+}
+
 /// Takes from a session what the terminator's calls leave it: making processes.
 pub fn confine_session() {
     // Lowering a limit cannot fail.
@@ -88,9 +94,10 @@ pub fn confine_session() {
 
 fn install(more: &[i64]) -> Result<(), String> {
     let calls = COMMON.iter().chain(&OLDER).chain(more);
-    let rules: BTreeMap<i64, Vec<_>> = calls.map(|&call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<_>> = calls.map(|&call| (call, Vec::new())).collect();
     let machine = std::env::consts::ARCH.try_into();
     let program: Result<BpfProgram, _> = machine.and_then(|machine| {
+        rules.insert(libc::SYS_prlimit64, vec![own_limits()?]);
         let denied = SeccompAction::Errno(libc::EPERM as u32);
         SeccompFilter::new(rules, denied, SeccompAction::Allow, machine)?.try_into()
     });

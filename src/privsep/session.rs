@@ -14,7 +14,7 @@ use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener, 
 use crate::relay::buffer::Scratch;
 use crate::relay::pump::Pump;
 use crate::sys::socket::is_temporary;
-use crate::sys::{descriptor, heap, process};
+use crate::sys::{descriptor, heap, process, words};
 use crate::tls::environment::{self, Variables};
 use crate::tls::provider;
 use crate::tls::stream::{Tls, TlsError};
@@ -141,7 +141,7 @@ fn handshake(
             Ok(0) => tls.wire().ended = true,
             Ok(count) => tls.wire().input.append(&scratch.wire[..count]),
             Err(error) if is_temporary(&error) => {}
-            Err(error) => return Err(TlsError(error.to_string())),
+            Err(error) => return Err(TlsError(words::reason(&error))),
         }
     }
 }
@@ -151,7 +151,7 @@ fn send(tls: &mut Tls, client: &TcpStream, deadline: Instant) -> Result<(), TlsE
         match std::io::Write::write(&mut &*client, tls.wire().output.as_slice()) {
             Ok(count) => tls.wire().output.consume(count),
             Err(error) if is_temporary(&error) => wait(client, PollFlags::POLLOUT, deadline)?,
-            Err(error) => return Err(TlsError(error.to_string())),
+            Err(error) => return Err(TlsError(words::reason(&error))),
         }
     }
     Ok(())

@@ -115,6 +115,9 @@ fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
     }
 }
 
+/// Where the report channel lies among what a session keeps.
+const REPORT: usize = 3;
+
 /// The descriptors that come with a connection, in the order of the message.
 struct Ends {
     client: OwnedFd,
@@ -177,7 +180,8 @@ fn start(
             let _ = listener.try_send(&FromTerminator::Short(reason), &[]);
         }
         if Instant::now() >= deadline {
-            return;
+            let report = keep.swap_remove(REPORT);
+            return give_up(report, &format!("no process for it: {}", errno.desc()));
         }
         std::thread::sleep(SHORTAGE_PAUSE);
     }

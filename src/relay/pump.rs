@@ -13,6 +13,7 @@ use nix::poll::PollFlags;
 use super::buffer::{BATCH, Buffer, Scratch};
 use crate::sys::descriptor::Ready;
 use crate::sys::socket::is_temporary;
+use crate::sys::words;
 use crate::tls::stream::{Got, Tls, TlsError};
 
 /// The size of a new pipe on Linux; one that fills up is made to hold a batch.
@@ -120,6 +121,8 @@ impl Pump {
     /// Moves what can be moved, at most a batch each way. An error means that the client broke the protocol.
     pub fn turn(&mut self, ready: [Ready; 3], scratch: &mut Scratch) -> Result<(), TlsError> {
         let [network, input, output] = ready;
+        // What was waited for; the next lines may change what is wanted.
+        let watched = self.wants_client();
         if network.writable {
             self.flush();
         }
@@ -130,10 +133,10 @@ impl Pump {
             // What was received before the application stopped taking is not announced again.
             self.decrypt(scratch)?;
         }
-        if network.broken || network.readable && !self.wants_client() {
+        if network.broken || network.readable && !watched {
             let error = self.socket.take_error().ok().flatten();
             self.lose_client(&error.unwrap_or_else(|| Errno::ECONNRESET.into()));
-        } else if network.readable {
+        } else if network.readable && self.wants_client() {
             self.pull_client(scratch)?;
         }
         if output.readable && self.tls.wire().output.is_empty() {
@@ -269,10 +272,7 @@ impl Pump {
             self.client_ended = true;
             return;
         }
-        self.gone = Some(match error.raw_os_error() {
-            Some(number) => Errno::from_raw(number).desc().to_owned(),
-            None => error.to_string(),
-        });
+        self.gone = Some(words::reason(error));
         self.output = None;
         self.tls.wire().output.clear();
     }

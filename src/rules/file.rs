@@ -5,6 +5,7 @@
 
 use super::cdb::{Cdb, Damage};
 use super::{Client, Verdict, lookup};
+use crate::sys::words::reason;
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -179,15 +180,6 @@ impl fmt::Display for RulesError {
 }
 
 impl std::error::Error for RulesError {}
-
-/// The system's words for an error, without the number that std appends.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -125,7 +125,7 @@ impl Listener {
     /// Whether a limit is reached: the words for a rule's, or the number that the environment set. A rule's MAXCONIP
     /// counts instead of the environment's, and 0 is none.
     fn exceeded(
-        &self,
+        &mut self,
         variables: &Pairs,
         client: Network,
         remote: SocketAddr,
@@ -136,8 +136,10 @@ impl Listener {
         let (limits, bad) = RuleLimits::read(pairs);
         if let Some(bad) = bad {
             let bad = super::log::field(bad);
-            self.log
-                .warning(format_args!("rule for {}: no limit: {bad}", remote.ip()));
+            if self.faults.admits(remote.ip(), Instant::now()) {
+                self.log
+                    .warning(format_args!("rule for {}: no limit: {bad}", remote.ip()));
+            }
         }
         match limits.per_client {
             Some(0) => {}

@@ -142,7 +142,7 @@ impl Config {
                 unfinished: Limits::unfinished_for(options.limit),
                 per_client: per_client
                     .filter(|&limit| limit > 0)
-                    .map(|limit| limit as usize),
+                    .map(|limit| (limit as usize).min(options.limit)),
             },
             uid,
             gid,

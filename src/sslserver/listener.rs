@@ -104,6 +104,8 @@ pub struct Listener {
     pub(super) sessions_short: Shortage,
     pub(super) denials: Spell,
     pub(super) failures: Spell,
+    /// Rules that say what means nothing.
+    pub(super) faults: Spell,
     /// How we are configured, for the log.
     pub(super) settings: Shown,
     pub(super) dh_bits: u32,
@@ -162,6 +164,7 @@ impl Listener {
             sessions_short: Shortage::default(),
             denials: Spell::new("connections denied"),
             failures: Spell::new("handshakes failed"),
+            faults: Spell::new("connections met a rule with a wrong limit"),
             settings: parts.settings,
             dh_bits: 0,
             started: false,
@@ -249,7 +252,7 @@ impl Listener {
         ] {
             shortage.end(now, &self.log, text);
         }
-        for spell in [&mut self.denials, &mut self.failures] {
+        for spell in [&mut self.denials, &mut self.failures, &mut self.faults] {
             if spell.due().is_some_and(|due| due <= now)
                 && let Some(line) = spell.end()
             {
@@ -266,6 +269,7 @@ impl Listener {
             self.accept_after,
             self.denials.due(),
             self.failures.due(),
+            self.faults.due(),
             self.descriptors.due(),
             self.applications_short.due(),
             self.sessions_short.due(),

@@ -176,13 +176,12 @@ impl Listener {
         }
         let ip = connection.remote.ip();
         let Stage::Running(running) = &mut connection.stage else {
-            if connection.ending.is_none() {
-                self.log.line(
-                    Level::Warning,
-                    format_args!("error: (111) session for {ip} ended without a word"),
-                );
-            }
-            return self.forget(number);
+            let why = match connection.ending {
+                None => "session ended without a word",
+                Some(_) => "it ended before there was a place for an application",
+            };
+            let text = format!("unable to accept TLS from: {ip} {why}");
+            return self.handshake_failed(number, ip, &text);
         };
         let pid = running.pid;
         running.alone = running.status.is_none();
@@ -245,12 +244,18 @@ impl Listener {
                 format_args!("ended by {pid} status {status}"),
             );
         }
-        self.forget(number);
+        self.remove(number);
         self.log_status();
+        self.start_waiting();
     }
 
-    /// Drops everything that belongs to a connection.
+    /// Drops everything that belongs to a connection; its place is free for another.
     pub(super) fn forget(&mut self, number: u64) {
+        self.remove(number);
+        self.start_waiting();
+    }
+
+    fn remove(&mut self, number: u64) {
         let Some(connection) = self.connections.remove(&number) else {
             return;
         };
@@ -268,7 +273,6 @@ impl Listener {
         if connection.is_running() {
             self.running -= 1;
         }
-        self.start_waiting();
     }
 
     pub(super) fn log_status(&self) {

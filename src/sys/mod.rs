@@ -14,3 +14,4 @@ pub mod service;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod words;

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::{FATAL, Shown, USAGE, finish, say};
-use crate::rules::file::reason;
 use crate::rules::{Client, RulesError, RulesFile, Verdict, key};
+use crate::sys::words::reason;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};

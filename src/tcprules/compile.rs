@@ -5,8 +5,8 @@
 
 use super::output::Output;
 use super::{FATAL, SYNTAX, Shown, USAGE, finish, say};
-use crate::rules::file::reason;
 use crate::rules::language::{self, MAX_LINE, Mistake};
+use crate::sys::words::reason;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;

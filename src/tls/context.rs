@@ -93,8 +93,16 @@ fn algorithms(context: &mut SslContextBuilder, settings: &Settings) -> Result<()
             .map_err(refused("unable to set cipher suites", list))?;
     }
     if let Some(list) = &settings.groups {
+        let known = known_groups(list);
+        if known.is_empty() {
+            return Err(Refused {
+                what: "unable to set groups",
+                value: list.clone(),
+                reason: "this library knows none of them".into(),
+            });
+        }
         context
-            .set_groups_list(&known_groups(list))
+            .set_groups_list(&known)
             .map_err(refused("unable to set groups", list))?;
     }
     Ok(())

@@ -13,6 +13,8 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::X509;
 
+use crate::sys::words;
+
 /// No honest PEM file is longer; a wrong path (a log, a device) is not read into memory.
 const MAX_FILE: u64 = 1024 * 1024;
 
@@ -121,7 +123,7 @@ fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Resul
     let bad_certificate = unusable(what, &names.certificate);
     let pem = files
         .read(&names.certificate)
-        .map_err(|error| bad_certificate(error.to_string()))?;
+        .map_err(|error| bad_certificate(words::reason(&error)))?;
     let chain = X509::stack_from_pem(&pem).map_err(|stack| bad_certificate(reason(&stack)))?;
     let Some(leaf) = chain.first() else {
         return Err(bad_certificate("no PEM certificate in it".into()));
@@ -129,7 +131,7 @@ fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Resul
     let bad_key = unusable("unable to load key", &names.key);
     let pem = files
         .read(&names.key)
-        .map_err(|error| bad_key(error.to_string()))?;
+        .map_err(|error| bad_key(words::reason(&error)))?;
     let key = load_key(&pem, password).map_err(&bad_key)?;
     let fits = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
     if !fits {
@@ -173,7 +175,9 @@ fn load_key(pem: &[u8], password: Option<&[u8]>) -> Result<PKey<Private>, String
 
 fn load_dh(files: &Files, path: &Path) -> Result<DhParameters, Unusable> {
     let bad = unusable("unable to set DH parameters", path);
-    let pem = files.read(path).map_err(|error| bad(error.to_string()))?;
+    let pem = files
+        .read(path)
+        .map_err(|error| bad(words::reason(&error)))?;
     let parameters = Dh::params_from_pem(&pem).map_err(|stack| bad(reason(&stack)))?;
     Ok(DhParameters {
         pem: parameters
@@ -212,7 +216,7 @@ fn unusable(what: &'static str, file: &Path) -> impl Fn(String) -> Unusable {
 pub fn reason(stack: &ErrorStack) -> String {
     let first = stack.errors().iter().find_map(|error| error.reason());
     match first {
-        Some("no start line") => "no PEM data of this kind in it".into(),
+        Some("no start line" | "unsupported") => "no PEM data of this kind in it".into(),
         Some(reason) => reason.into(),
         None => "OpenSSL gives no reason".into(),
     }
