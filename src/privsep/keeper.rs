@@ -14,7 +14,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::channel::ChannelError;
 use super::message::{
-    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, PublicPart, SignReply,
+    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, PublicPart, Reply, Request,
 };
 use super::role::{self, Confinement};
 use super::sandbox;
@@ -22,6 +22,7 @@ use crate::sys::{descriptor, words};
 use crate::tls::material::{self, Files, Material, PairFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
+use crate::tls::tickets::TicketSecrets;
 
 /// How long the password may take to arrive on its descriptor; somebody may have to type it.
 const PASSWORD_PATIENCE: Duration = Duration::from_secs(120);
@@ -123,7 +124,7 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
 /// Who is at the other end of a descriptor.
 enum Peer {
     Terminator(KeeperToTerminator),
-    Session(KeeperToSession),
+    Session(KeeperToSession, Served),
 }
 
 const LISTENER: u64 = 0;
@@ -140,6 +141,12 @@ fn serve(
     }
     let dh_bits = material.dh.as_ref().map_or(0, |dh| dh.bits);
     tell(listener, FromKeeper::Loaded { dh_bits });
+    let mut secrets = Secrets {
+        material,
+        oldest,
+        tickets: TicketSecrets::default(),
+        listener,
+    };
     let mut peers: HashMap<u64, Peer> = HashMap::new();
     let mut next = LISTENER + 1;
     let mut events = [EpollEvent::empty(); 64];
@@ -160,21 +167,21 @@ fn serve(
                     // The listener has ended, and so has the service.
                     Err(_) => return Ok(()),
                 },
-                number => match peers.get(&number) {
+                number => match peers.get_mut(&number) {
                     Some(Peer::Terminator(terminator)) => match terminator.try_receive() {
-                        Ok(Some((_, mut ends))) => ends
-                            .pop()
-                            .map(|end| Peer::Session(KeeperToSession::from_end(end))),
+                        Ok(Some((_, mut ends))) => ends.pop().map(|end| {
+                            Peer::Session(KeeperToSession::from_end(end), Served::default())
+                        }),
                         Ok(None) => None,
                         Err(_) => {
                             peers.remove(&number);
                             None
                         }
                     },
-                    Some(Peer::Session(session)) => {
-                        answer(material, oldest, session, listener);
-                        // Once is all that a session gets, whatever it asked for.
-                        peers.remove(&number);
+                    Some(Peer::Session(session, served)) => {
+                        if !answer(&mut secrets, session, served) {
+                            peers.remove(&number);
+                        }
                         None
                     }
                     None => None,
@@ -183,7 +190,7 @@ fn serve(
             if let Some(peer) = newcomer {
                 let end = match &peer {
                     Peer::Terminator(terminator) => terminator.as_fd(),
-                    Peer::Session(session) => session.as_fd(),
+                    Peer::Session(session, _) => session.as_fd(),
                 };
                 if epoll
                     .add(end, EpollEvent::new(EpollFlags::EPOLLIN, next))
@@ -225,31 +232,71 @@ fn publish(material: &Material, terminator: &KeeperToTerminator) {
     let _ = terminator.send(&PublicPart::End, &[]);
 }
 
-fn answer(
-    material: &Material,
-    oldest: Version,
-    session: &KeeperToSession,
-    listener: &KeeperToListener,
-) {
+/// What a session has had already.
+#[derive(Default)]
+struct Served {
+    opened: bool,
+    signed: bool,
+}
+
+/// Answers a session. `false`: it had all it gets, or asked for what it must not have.
+fn answer(secrets: &mut Secrets<'_>, session: &KeeperToSession, served: &mut Served) -> bool {
     let refusal = match session.try_receive() {
-        Ok(Some((request, _))) => match material.pairs.get(usize::from(request.key)) {
-            Some(pair) => {
-                match signing::sign(&pair.key, request.scheme, &request.message, oldest) {
-                    Ok(signature) => {
-                        let _ = session.try_send(&SignReply { signature }, &[]);
-                        return;
-                    }
-                    Err(refusal) => refusal.to_string(),
+        Ok(Some((Request::Open(name), _))) if !served.opened && !served.signed => {
+            served.opened = true;
+            let reply = Reply {
+                signature: Vec::new(),
+                opened: secrets.tickets.open(name),
+                fresh: secrets.tickets.fresh(Instant::now()).ok(),
+            };
+            return session.try_send(&reply, &[]).is_ok();
+        }
+        Ok(Some((
+            Request::Sign {
+                key,
+                scheme,
+                message,
+            },
+            _,
+        ))) if !served.signed => {
+            served.signed = true;
+            match secrets.sign(key, scheme, &message) {
+                Ok(signature) => {
+                    let reply = Reply {
+                        signature,
+                        opened: None,
+                        fresh: secrets.tickets.fresh(Instant::now()).ok(),
+                    };
+                    return session.try_send(&reply, &[]).is_ok();
                 }
+                Err(refusal) => refusal,
             }
-            None => "there is no such key".into(),
-        },
+        }
+        Ok(Some(_)) => "a session asks for more than one handshake needs".into(),
         Err(ChannelError::Malformed) => ChannelError::Malformed.to_string(),
-        // Gone without a wish: the client hung up before it came to that.
-        Ok(None) | Err(_) => return,
+        // Gone: it has what it wanted, or the client hung up before it came to that.
+        Ok(None) | Err(_) => return false,
     };
     tell(
-        listener,
+        secrets.listener,
         FromKeeper::Warning(format!("keeper refused to sign: {refusal}")),
     );
+    false
+}
+
+/// All that the keeper knows, and whom it tells.
+struct Secrets<'a> {
+    material: &'a Material,
+    oldest: Version,
+    tickets: TicketSecrets,
+    listener: &'a KeeperToListener,
+}
+
+impl Secrets<'_> {
+    fn sign(&self, key: u16, scheme: u16, message: &[u8]) -> Result<Vec<u8>, String> {
+        let pair = self.material.pairs.get(usize::from(key));
+        let pair = pair.ok_or("there is no such key")?;
+        signing::sign(&pair.key, scheme, message, self.oldest)
+            .map_err(|refusal| refusal.to_string())
+    }
 }

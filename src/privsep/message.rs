@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::channel::{Channel, Message, Reader, Writer};
+use crate::tls::tickets::{TicketKey, TicketName};
 
 /// Text for the log that one role hands another.
 const MAX_TEXT: usize = 4096;
@@ -15,8 +16,8 @@ pub type ListenerToKeeper = Channel<ToKeeper, FromKeeper>;
 pub type KeeperToListener = Channel<FromKeeper, ToKeeper>;
 pub type KeeperToTerminator = Channel<PublicPart, NewSession>;
 pub type TerminatorToKeeper = Channel<NewSession, PublicPart>;
-pub type SessionToKeeper = Channel<SignRequest, SignReply>;
-pub type KeeperToSession = Channel<SignReply, SignRequest>;
+pub type SessionToKeeper = Channel<Request, Reply>;
+pub type KeeperToSession = Channel<Reply, Request>;
 pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
 pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
 pub type ListenerToSession = Channel<Nothing, SessionReport>;
@@ -160,62 +161,111 @@ impl Message for NewSession {
     }
 }
 
-/// Session to keeper: the one request for a signature.
-pub struct SignRequest {
-    /// Which key, in the order the terminator learned them.
-    pub key: u16,
-    /// TLS SignatureScheme (RFC 8446, 4.2.3).
-    pub scheme: u16,
-    pub message: Vec<u8>,
+/// Session to keeper: one of each kind, the ticket first.
+pub enum Request {
+    Sign {
+        /// Which key, in the order the terminator learned them.
+        key: u16,
+        /// TLS SignatureScheme (RFC 8446, 4.2.3).
+        scheme: u16,
+        message: Vec<u8>,
+    },
+    /// The keys of a ticket that the client brought.
+    Open(TicketName),
 }
 
-impl Message for SignRequest {
+impl Message for Request {
     /// The longest honest message carries DHE parameters of 8192 bits.
     const MAX: usize = 4096;
 
     fn encode(&self, out: &mut Writer) {
-        out.short(self.key);
-        out.short(self.scheme);
-        out.string(&self.message);
+        match self {
+            Request::Sign {
+                key,
+                scheme,
+                message,
+            } => {
+                out.byte(b'S');
+                out.short(*key);
+                out.short(*scheme);
+                out.string(message);
+            }
+            Request::Open(name) => {
+                out.byte(b'O');
+                out.string(name);
+            }
+        }
     }
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        Some(SignRequest {
-            key: input.short()?,
-            scheme: input.short()?,
-            message: input.string()?.to_vec(),
-        })
+        match input.byte()? {
+            b'S' => Some(Request::Sign {
+                key: input.short()?,
+                scheme: input.short()?,
+                message: input.string()?.to_vec(),
+            }),
+            b'O' => Some(Request::Open(input.string()?.try_into().ok()?)),
+            _ => None,
+        }
     }
 }
 
 /// Keeper to session. A refusal closes the channel instead.
-pub struct SignReply {
+pub struct Reply {
+    /// Empty if none was asked for.
     pub signature: Vec<u8>,
+    /// The ticket that was to be opened, if it can be.
+    pub opened: Option<TicketKey>,
+    /// For the ticket that the client gets at the end.
+    pub fresh: Option<TicketKey>,
 }
 
-impl Message for SignReply {
+impl Message for Reply {
     const MAX: usize = 4096;
 
     fn encode(&self, out: &mut Writer) {
         out.string(&self.signature);
+        for key in [&self.opened, &self.fresh] {
+            match key {
+                Some(key) => {
+                    out.string(&key.name);
+                    out.string(&key.cipher);
+                    out.string(&key.mac);
+                }
+                None => out.string(b""),
+            }
+        }
     }
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        Some(SignReply {
-            signature: input.string()?.to_vec(),
+        let signature = input.string()?.to_vec();
+        let mut key = || -> Option<Option<TicketKey>> {
+            let name = input.string()?;
+            if name.is_empty() {
+                return Some(None);
+            }
+            Some(Some(TicketKey {
+                name: name.try_into().ok()?,
+                cipher: input.string()?.try_into().ok()?,
+                mac: input.string()?.try_into().ok()?,
+            }))
+        };
+        let (opened, fresh) = (key()?, key()?);
+        Some(Reply {
+            signature,
+            opened,
+            fresh,
         })
     }
 }
 
 /// Listener to terminator, with four descriptors: the client, the application's input (to write), its output
-/// (to read), and the session's end of its report channel.
+/// (to read), and the session's end of its report channel. A fifth is the end of the channel on which the application
+/// says when TLS begins.
 pub struct ToTerminator {
     /// Milliseconds left for the handshake.
     pub patience: u32,
 }
-
-/// How many descriptors go with [`ToTerminator`].
-pub const CONNECTION_DESCRIPTORS: usize = 4;
 
 impl Message for ToTerminator {
     const MAX: usize = 8;
@@ -295,6 +345,10 @@ pub enum Ending {
     Complete,
     /// The client went away before the application was done.
     ClientGone(String),
+    /// The application never asked for TLS.
+    Plain,
+    /// There was no handshake, and a [`SessionReport::Failed`] said why.
+    Failed,
     /// Nothing moved for twice the time of `-w`.
     Idle,
     /// The client broke the protocol.
@@ -328,6 +382,8 @@ impl Message for SessionReport {
                     Ending::Complete => (b'C', ""),
                     Ending::ClientGone(reason) => (b'G', reason.as_str()),
                     Ending::Idle => (b'I', ""),
+                    Ending::Plain => (b'P', ""),
+                    Ending::Failed => (b'F', ""),
                     Ending::Broken(reason) => (b'B', reason.as_str()),
                 };
                 out.byte(b'D');
@@ -358,6 +414,8 @@ impl Message for SessionReport {
                     b'C' => Ending::Complete,
                     b'G' => Ending::ClientGone(text),
                     b'I' => Ending::Idle,
+                    b'P' => Ending::Plain,
+                    b'F' => Ending::Failed,
                     b'B' => Ending::Broken(text),
                     _ => return None,
                 };

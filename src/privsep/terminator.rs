@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use openssl::x509::X509;
 
 use super::message::{
-    CONNECTION_DESCRIPTORS, FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper,
-    SessionToListener, TerminatorToKeeper, TerminatorToListener,
+    FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper, SessionToListener,
+    TerminatorToKeeper, TerminatorToListener,
 };
 use super::role::{self, Confinement};
 use super::sandbox;
+use super::session::keeper::RemoteKeeper;
 use super::session::{self, Connection, Service, SessionSettings};
 use crate::sys::{descriptor, heap, process, signal};
 use crate::tls::context::{self, PublicParts};
@@ -34,6 +35,8 @@ pub struct Orders {
     pub confinement: Confinement,
     pub tls: Settings,
     pub session: SessionSettings,
+    /// Somebody may ask for `SSL_*`.
+    pub wants_variables: bool,
 }
 
 /// Runs the terminator to its end, which is the listener's.
@@ -72,14 +75,13 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
     let parts = learn(keeper)?;
     let context = context::build(&parts, &orders.tls).map_err(|e| format!("error: (111) {e}"))?;
     rehearsal::rehearse(&context, || {
-        if let Some(signer) = introduce(keeper) {
-            session::sign_with(signer);
-        }
+        let keeper = introduce(keeper).map(RemoteKeeper::new);
+        provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
     });
     // The last channel of the rehearsal must not be there to be dropped in a session.
-    provider::set_signer(Box::new(|_, _, _| None));
+    provider::set_keeper(None);
     let mut certificates = Vec::new();
-    if orders.session.environment {
+    if orders.wants_variables {
         for leaf in parts.chains.iter().filter_map(|chain| chain.first()) {
             let mut variables = Variables::default();
             environment::certificate(&mut variables, "SSL_SERVER", leaf);
@@ -116,7 +118,7 @@ fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
 }
 
 /// Where the report channel lies among what a session keeps.
-const REPORT: usize = 3;
+const REPORT: usize = 4;
 
 /// The descriptors that come with a connection, in the order of the message.
 struct Ends {
@@ -124,17 +126,18 @@ struct Ends {
     input: OwnedFd,
     output: OwnedFd,
     report: OwnedFd,
+    control: Option<OwnedFd>,
 }
 
 impl Ends {
     fn sort(ends: Vec<OwnedFd>) -> Option<Ends> {
-        let [client, input, output, report]: [OwnedFd; CONNECTION_DESCRIPTORS] =
-            ends.try_into().ok()?;
+        let mut ends = ends.into_iter();
         Some(Ends {
-            client,
-            input,
-            output,
-            report,
+            client: ends.next()?,
+            input: ends.next()?,
+            output: ends.next()?,
+            report: ends.next()?,
+            control: ends.next(),
         })
     }
 }
@@ -159,12 +162,13 @@ fn start(
         return give_up(ends.report, "the keeper is gone");
     };
     let mut keep = vec![
+        signer.into_end(),
         ends.client,
         ends.input,
         ends.output,
         ends.report,
-        signer.into_end(),
     ];
+    keep.extend(ends.control);
     let mut short = false;
     loop {
         let errno = match process::fork_role(keep, |ends| be_session(service, ends, deadline)) {
@@ -193,17 +197,20 @@ fn start(
 fn be_session(service: &Service, ends: Vec<OwnedFd>, deadline: Instant) -> u8 {
     role::take_up_session();
     sandbox::confine_session();
-    let [client, input, output, report, keeper]: [OwnedFd; CONNECTION_DESCRIPTORS + 1] =
-        match ends.try_into() {
-            Ok(ends) => ends,
-            Err(_) => return 111,
-        };
+    let mut ends = ends.into_iter();
+    let Some(keeper) = ends.next() else {
+        return 111;
+    };
+    let Some(ends) = Ends::sort(ends.collect()) else {
+        return 111;
+    };
     let connection = Connection {
-        client: TcpStream::from(client),
-        input,
-        output,
-        report: SessionToListener::from_end(report),
+        client: TcpStream::from(ends.client),
+        input: ends.input,
+        output: ends.output,
+        report: SessionToListener::from_end(ends.report),
         keeper: SessionToKeeper::from_end(keeper),
+        control: ends.control,
     };
     session::run(service, connection, deadline)
 }

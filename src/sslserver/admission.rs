@@ -8,7 +8,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::connection::{Connection, Handover, Kit, Stage, plain};
+use super::connection::{Connection, Handover, Kit, Plain, Purpose, Stage, Waiting, plain};
 use super::limits::RuleLimits;
 use super::listener::{Listener, token};
 use super::log::{Ends, Level};
@@ -32,7 +32,11 @@ impl Listener {
             if !self.may_accept() {
                 return;
             }
-            let kit = match self.kit.take().map_or_else(Kit::make, Ok) {
+            let kit = match self
+                .kit
+                .take()
+                .map_or_else(|| Kit::make(self.options.delayed), Ok)
+            {
                 Ok(kit) => kit,
                 Err(errno) => return self.pause(errno),
             };
@@ -179,57 +183,76 @@ impl Listener {
         self.next += 1;
         let client = Network::of_client(remote.ip());
         self.census.enter(client);
-        let deadline = accepted + self.options.handshake;
-        self.deadlines.insert((deadline + GRACE, number));
-        let connection = Connection {
+        let mut connection = Connection {
             local: local(&stream, remote),
             remote,
             client,
             variables,
-            stage: Stage::Handshake(kit.pipes),
+            stage: Stage::Over,
             session: Some(kit.reports),
             ending: None,
-            due: Some(deadline + GRACE),
+            due: None,
         };
-        self.connections.insert(number, connection);
-        self.held = Some(Handover {
+        let deadline = accepted + self.options.handshake;
+        let (own_control, control) = kit.control.unzip();
+        let handover = Handover {
             number,
             stream,
             input: kit.input,
             output: kit.output,
             report: kit.report,
+            control,
             deadline,
-        });
-        self.hand_over();
+        };
+        match own_control {
+            Some(control) => {
+                connection.stage = Stage::Waiting(Waiting {
+                    pipes: kit.pipes,
+                    to: Purpose::Plain(Plain { control, handover }),
+                    greeted: false,
+                });
+                self.connections.insert(number, connection);
+                self.queue.push_back(number);
+                self.start_waiting();
+            }
+            None => {
+                connection.stage = Stage::Handshake(kit.pipes);
+                connection.due = Some(deadline + GRACE);
+                self.deadlines.insert((deadline + GRACE, number));
+                self.connections.insert(number, connection);
+                self.held.push_back(handover);
+                self.hand_over();
+            }
+        }
     }
 
-    /// Gives the held client to the terminator, or keeps it until there is room or another terminator.
+    /// Gives held clients to the terminator, or keeps them until there is room or another terminator.
     pub(super) fn hand_over(&mut self) {
-        let (Some(held), Some(terminator)) = (&self.held, &self.roles.terminator) else {
+        let Some(terminator) = self.roles.terminator.as_ref().filter(|t| t.ready) else {
             return;
         };
-        if !terminator.ready {
-            return;
-        }
-        let left = held.deadline.saturating_duration_since(Instant::now());
-        let order = ToTerminator {
-            patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-        };
-        let ends = [
-            held.stream.as_fd(),
-            held.input.as_fd(),
-            held.output.as_fd(),
-            held.report.as_fd(),
-        ];
-        let sent = terminator.channel.try_send(&order, &ends);
-        let full = matches!(
-            sent,
-            Err(ChannelError::System(
-                Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS
-            ))
-        );
-        if sent.is_ok() {
-            self.held = None;
+        let mut full = false;
+        while let Some(held) = self.held.front() {
+            let left = held.deadline.saturating_duration_since(Instant::now());
+            let order = ToTerminator {
+                patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+            };
+            let mut ends = vec![
+                held.stream.as_fd(),
+                held.input.as_fd(),
+                held.output.as_fd(),
+                held.report.as_fd(),
+            ];
+            ends.extend(held.control.as_ref().map(|control| control.as_fd()));
+            match terminator.channel.try_send(&order, &ends) {
+                Ok(()) => drop(self.held.pop_front()),
+                Err(ChannelError::System(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS)) => {
+                    full = true;
+                    break;
+                }
+                // It is dead; another will come.
+                Err(_) => break,
+            }
         }
         self.watch_terminator(full);
     }

@@ -1,7 +1,7 @@
 //! The program that serves a connection: prepared once, started for each.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -9,10 +9,15 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 use super::config::{Config, Variables};
-use super::connection::Pipes;
+use super::connection::{Pipes, Plain};
 use super::environment::Environment;
 use super::options::Options;
 use crate::sys::spawn::{self, Application, SpawnError, Spawner};
+
+/// Where the application finds the channels of ucspi-tls.
+pub const CONTROL: RawFd = 3;
+pub const READ: RawFd = 4;
+pub const WRITE: RawFd = 5;
 
 pub struct Launcher {
     application: Application,
@@ -50,20 +55,34 @@ impl Launcher {
     }
 
     /// Starts the application at its ends of the pipes.
-    pub fn start(&mut self, environment: &Environment, pipes: &Pipes) -> Result<Pid, SpawnError> {
+    pub fn start(
+        &mut self,
+        environment: &Environment,
+        pipes: &Pipes,
+        plain: Option<&Plain>,
+    ) -> Result<Pid, SpawnError> {
         let strings = environment.strings();
         let (stdin, stdout) = (pipes.stdin.as_fd(), pipes.stdout.as_fd());
-        let pid = self
-            .spawner
-            .spawn(&self.application, &strings, stdin, stdout)?;
-        Ok(pid)
+        let descriptors = match plain {
+            None => vec![(stdin, 0), (stdout, 1)],
+            Some(plain) => vec![
+                (plain.handover.stream.as_fd(), 0),
+                (plain.handover.stream.as_fd(), 1),
+                (plain.control.as_fd(), CONTROL),
+                (stdin, READ),
+                (stdout, WRITE),
+            ],
+        };
+        self.spawner
+            .spawn(&self.application, &strings, &descriptors)
     }
 
-    /// Puts the banner into the application's output, ahead of everything. The pipe is empty and holds it.
-    pub fn greet(&self, pipes: &Pipes) {
+    /// Puts the banner ahead of everything that the application says. The pipe or socket is empty and holds it.
+    pub fn greet(&self, pipes: &Pipes, plain: Option<&Plain>) {
+        let to = plain.map_or(pipes.stdout.as_fd(), |plain| plain.handover.stream.as_fd());
         if !self.banner.is_empty() {
-            // A session that is gone already needs no banner.
-            let _ = nix::unistd::write(&pipes.stdout, &self.banner);
+            // Whoever is gone already needs no banner.
+            let _ = nix::unistd::write(to, &self.banner);
         }
     }
 

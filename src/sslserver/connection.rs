@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, pipe2};
 
 use crate::net::address::Network;
@@ -16,8 +17,8 @@ use crate::privsep::message::{Ending, ListenerToSession, SessionToListener};
 pub enum Stage {
     /// The session shakes hands. With the application's ends of its two pipes.
     Handshake(Pipes),
-    /// The handshake is done; there is no place or no process for the application yet.
-    Waiting(Pipes, Established),
+    /// There is no place or no process for the application yet.
+    Waiting(Waiting),
     Running(Running),
     /// Nothing more will happen.
     Over,
@@ -29,11 +30,30 @@ pub struct Pipes {
     pub stdout: OwnedFd,
 }
 
-pub struct Established {
-    pub summary: String,
-    pub environment: Vec<u8>,
-    /// The banner waits in the pipe already.
+pub struct Waiting {
+    pub pipes: Pipes,
+    pub to: Purpose,
+    /// The banner was written already.
     pub greeted: bool,
+}
+
+/// What the application will start with.
+pub enum Purpose {
+    /// The handshake is done.
+    Encrypted {
+        summary: String,
+        environment: Vec<u8>,
+    },
+    /// It starts in plain text and says itself when TLS begins (`-n`). The session is made when it runs.
+    Plain(Plain),
+}
+
+/// What an application needs that begins in plain text.
+pub struct Plain {
+    /// Its end of the channel on which it asks for TLS.
+    pub control: OwnedFd,
+    /// What the terminator gets once the application runs; the client's socket is shared until then.
+    pub handover: Handover,
 }
 
 pub struct Running {
@@ -42,6 +62,8 @@ pub struct Running {
     pub status: Option<i32>,
     /// The session is over; nobody listens to the application any more.
     pub alone: bool,
+    /// The handshake is done.
+    pub encrypted: bool,
 }
 
 pub struct Connection {
@@ -79,6 +101,8 @@ impl Connection {
 /// waits in the kernel's queue instead of being lost.
 pub struct Kit {
     pub pipes: Pipes,
+    /// The two ends of the channel on which an application asks for TLS: its own and the session's.
+    pub control: Option<(OwnedFd, OwnedFd)>,
     /// The session's ends.
     pub input: OwnedFd,
     pub output: OwnedFd,
@@ -87,12 +111,17 @@ pub struct Kit {
 }
 
 impl Kit {
-    pub fn make() -> Result<Kit, Errno> {
+    pub fn make(delayed: bool) -> Result<Kit, Errno> {
         let (stdin, input) = pipe2(OFlag::O_CLOEXEC)?;
         let (output, stdout) = pipe2(OFlag::O_CLOEXEC)?;
         let (reports, report) = ListenerToSession::pair()?;
+        let stream = || {
+            let (family, kind) = (AddressFamily::Unix, SockType::Stream);
+            socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
+        };
         Ok(Kit {
             pipes: Pipes { stdin, stdout },
+            control: delayed.then(stream).transpose()?,
             input,
             output,
             reports,
@@ -108,6 +137,8 @@ pub struct Handover {
     pub input: OwnedFd,
     pub output: OwnedFd,
     pub report: SessionToListener,
+    /// The session's end of the channel on which the application asks for TLS.
+    pub control: Option<OwnedFd>,
     pub deadline: Instant,
 }
 

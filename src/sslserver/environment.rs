@@ -110,6 +110,18 @@ impl Environment {
         }
     }
 
+    /// Where an application that begins in plain text finds its channels.
+    pub fn starttls(&mut self) {
+        use super::application::{CONTROL, READ, WRITE};
+        for (name, number) in [
+            ("SSLCTLFD", CONTROL),
+            ("SSLREADFD", READ),
+            ("SSLWRITEFD", WRITE),
+        ] {
+            self.set(name.as_bytes(), number.to_string().as_bytes());
+        }
+    }
+
     /// Takes the block that a session sent. `false`: it tried to set something else, such as where an application
     /// looks for its trusted certificates.
     #[must_use]

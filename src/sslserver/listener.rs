@@ -93,8 +93,8 @@ pub struct Listener {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     pub(super) next: u64,
     pub(super) kit: Option<Kit>,
-    /// A client that the terminator had no room for yet.
-    pub(super) held: Option<Handover>,
+    /// Clients that the terminator had no room for yet, in their order.
+    pub(super) held: VecDeque<Handover>,
     pub(super) accepting: bool,
     /// Nothing is accepted, or no application started, before this.
     pub(super) accept_after: Option<Instant>,
@@ -155,7 +155,7 @@ impl Listener {
             deadlines: BTreeSet::new(),
             next: token::FIRST_CONNECTION,
             kit: None,
-            held: None,
+            held: VecDeque::new(),
             accepting: false,
             accept_after: None,
             start_after: None,
@@ -304,7 +304,7 @@ impl Listener {
 
     pub(super) fn may_accept(&self) -> bool {
         self.roles.is_ready()
-            && self.held.is_none()
+            && self.held.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running
             && self.connections.len() - self.running < self.limits.unfinished

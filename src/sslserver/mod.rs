@@ -161,8 +161,10 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         tls: config.tls.clone(),
         session: SessionSettings {
             idle: options.idle,
-            environment: options.ssl_environment,
+            environment: options.ssl_environment && !options.delayed,
+            handshake: options.handshake,
         },
+        wants_variables: options.ssl_environment || options.delayed,
     };
     let opened = config.keys.opened_by_listener;
     Roles::new(keeper_orders, terminator_orders, opened, password)

@@ -33,7 +33,7 @@ const ARGUMENTS: [(char, &str); 12] = [
 ];
 
 /// Known letters that this version cannot serve.
-const NOT_YET: &str = "hprtnzmI";
+const NOT_YET: &str = "hprtzmI";
 
 /// A banner must fit into an empty pipe, where it waits for its client.
 const MAX_BANNER: usize = 4096;
@@ -64,6 +64,8 @@ pub struct Options {
     pub tcp_environment: bool,
     /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
     pub ssl_environment: bool,
+    /// `-n`, `-N`: the application begins in plain text and asks for TLS.
+    pub delayed: bool,
     /// `-c`
     pub limit: usize,
     /// `-b`
@@ -104,6 +106,7 @@ impl Default for Options {
             no_lookup: false,
             tcp_environment: true,
             ssl_environment: false,
+            delayed: false,
             limit: 40,
             backlog: 20,
             early_rules: None,
@@ -205,8 +208,10 @@ impl Options {
             's' => self.ssl_environment = true,
             'S' => self.ssl_environment = false,
             'H' => self.no_lookup = true,
+            'n' => self.delayed = true,
+            'N' => self.delayed = false,
             // What this version does anyway.
-            'P' | 'R' | 'N' | 'Z' => {}
+            'P' | 'R' | 'Z' => {}
             other => return Err(Error::IllegalOption(other.to_string())),
         }
         Ok(())

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use super::connection::{Connection, Established, Running, Stage};
+use super::connection::{Connection, Purpose, Running, Stage, Waiting};
 use super::listener::Listener;
 use super::log::{Ends, Level, field};
 use crate::privsep::message::{Ending, SessionReport};
@@ -37,18 +38,29 @@ impl Listener {
                 summary,
                 environment,
             } => {
-                let stage = std::mem::replace(&mut connection.stage, Stage::Over);
-                let Stage::Handshake(pipes) = stage else {
+                match std::mem::replace(&mut connection.stage, Stage::Over) {
+                    Stage::Handshake(pipes) => {
+                        connection.stage = Stage::Waiting(Waiting {
+                            pipes,
+                            to: Purpose::Encrypted {
+                                summary,
+                                environment,
+                            },
+                            greeted: false,
+                        });
+                    }
+                    Stage::Running(mut running) if !running.encrypted => {
+                        running.encrypted = true;
+                        let pid = running.pid;
+                        connection.stage = Stage::Running(running);
+                        return self.log_encrypted(pid, &summary);
+                    }
                     // Only a captured session says so twice.
-                    connection.stage = stage;
-                    return self.session_over(number);
-                };
-                let established = Established {
-                    summary,
-                    environment,
-                    greeted: false,
-                };
-                connection.stage = Stage::Waiting(pipes, established);
+                    stage => {
+                        connection.stage = stage;
+                        return self.session_over(number);
+                    }
+                }
                 if let Some(due) = connection.due.take() {
                     self.deadlines.remove(&(due, number));
                 }
@@ -73,7 +85,14 @@ impl Listener {
             self.log
                 .line(Level::Warning, format_args!("fatal: (111) {text}"));
         }
-        self.forget(number);
+        match self.connections.get_mut(&number) {
+            // An application that asked for TLS in plain text and did not get it.
+            Some(connection) if connection.is_running() => {
+                connection.ending = Some(Ending::Failed);
+                self.session_over(number);
+            }
+            _ => self.forget(number),
+        }
     }
 
     /// Starts applications as far as there are places.
@@ -90,12 +109,16 @@ impl Listener {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
-        let Stage::Waiting(pipes, established) = &mut connection.stage else {
+        let Stage::Waiting(waiting) = &mut connection.stage else {
             return;
         };
-        if !established.greeted {
-            established.greeted = true;
-            self.launcher.greet(pipes);
+        let plain = match &waiting.to {
+            Purpose::Plain(plain) => Some(plain),
+            Purpose::Encrypted { .. } => None,
+        };
+        if !waiting.greeted {
+            waiting.greeted = true;
+            self.launcher.greet(&waiting.pipes, plain);
         }
         let mut environment = self.launcher.inherited.clone();
         let local_name = self.options.local_name.as_deref();
@@ -103,14 +126,22 @@ impl Listener {
         environment.connection(local, remote, local_name, self.options.tcp_environment);
         let pairs = connection.variables.iter();
         environment.rules(pairs.map(|(name, value)| (&name[..], &value[..])));
-        let asked = self.options.ssl_environment || established.environment.is_empty();
-        if !asked || !environment.tls(&established.environment) {
+        let proper = match &waiting.to {
+            Purpose::Plain(_) => {
+                environment.starttls();
+                true
+            }
+            Purpose::Encrypted {
+                environment: block, ..
+            } => (self.options.ssl_environment || block.is_empty()) && environment.tls(block),
+        };
+        if !proper {
             let ip = remote.ip();
             self.log
                 .warning(format_args!("session of {ip} broke the protocol: closed"));
             return self.forget(number);
         }
-        let pid = match self.launcher.start(&environment, pipes) {
+        let pid = match self.launcher.start(&environment, &waiting.pipes, plain) {
             Ok(pid) => pid,
             Err(error) if error.is_shortage() => {
                 self.queue.push_front(number);
@@ -126,16 +157,13 @@ impl Listener {
             }
         };
         self.applications_short.pass();
-        let summary = match self.log.level() >= Level::Detail && self.options.ssl_environment {
-            true => format!(" {}", field(established.summary.as_bytes())),
-            false => String::new(),
-        };
         let running = Stage::Running(Running {
             pid,
             status: None,
             alone: false,
+            encrypted: plain.is_none(),
         });
-        connection.stage = running;
+        let before = std::mem::replace(&mut connection.stage, running);
         self.applications.insert(pid, number);
         self.running += 1;
         self.log_status();
@@ -149,6 +177,24 @@ impl Listener {
             .line(Level::Status, format_args!("pid {pid} from {ip}"));
         self.log
             .line(Level::Status, format_args!("ok {pid} {ends}"));
+        let Stage::Waiting(waiting) = before else {
+            return;
+        };
+        match waiting.to {
+            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, &summary),
+            Purpose::Plain(plain) => {
+                self.held.push_back(plain.handover);
+                self.hand_over();
+            }
+        }
+    }
+
+    fn log_encrypted(&self, pid: Pid, summary: &str) {
+        let known = self.options.ssl_environment || self.options.delayed;
+        let summary = match self.log.level() >= Level::Detail && known {
+            true => format!(" {}", field(summary.as_bytes())),
+            false => String::new(),
+        };
         self.log
             .line(Level::Status, format_args!("tls {pid} accept{summary}"));
     }
@@ -187,22 +233,28 @@ impl Listener {
         running.alone = running.status.is_none();
         let alone = running.alone;
         let error = match &connection.ending {
-            Some(Ending::Complete) => None,
+            // Said already, or nothing to say.
+            Some(Ending::Complete | Ending::Plain | Ending::Failed) => None,
             Some(Ending::ClientGone(reason) | Ending::Broken(reason)) => Some(words(reason)),
             Some(Ending::Idle) => Some("idle for too long".into()),
             None => Some("the session ended without a word".into()),
         };
-        let idle = connection.ending == Some(Ending::Idle);
+        // An application without TLS goes on in plain text, as long as it likes.
+        let plain = connection.ending == Some(Ending::Plain);
+        let at_once = matches!(connection.ending, Some(Ending::Idle | Ending::Failed));
         if let Some(reason) = error {
             self.log.line(
                 Level::Warning,
                 format_args!("error: (111) unable to speak TLS with: {ip} for pid: {pid} {reason}"),
             );
         }
-        if alone {
+        if alone && !plain {
             // Its input has ended and its output breaks; most leave by themselves.
             let now = Instant::now();
-            let due = if idle { now } else { now + self.options.idle };
+            let due = match at_once {
+                true => now,
+                false => now + self.options.idle,
+            };
             connection.due = Some(due);
             self.deadlines.insert((due, number));
         }
@@ -267,9 +319,7 @@ impl Listener {
             self.deadlines.remove(&(due, number));
         }
         self.queue.retain(|&waiting| waiting != number);
-        if self.held.as_ref().is_some_and(|held| held.number == number) {
-            self.held = None;
-        }
+        self.held.retain(|held| held.number != number);
         if connection.is_running() {
             self.running -= 1;
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 /// Drops the IP options (source routes) that came with a connection, so that no answer follows them.
 /// The kernel knows none on most sockets; an error means there is nothing to drop.
@@ -21,4 +22,23 @@ pub fn is_temporary(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+/// How long nothing has come or gone on a connection; an unknown time counts as long.
+pub fn quiet_for(stream: &TcpStream) -> Duration {
+    // SAFETY: `tcp_info` is plain numbers; the kernel fills at most `length` bytes and says how many.
+    let info = unsafe {
+        let mut info: libc::tcp_info = std::mem::zeroed();
+        let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+        let done = libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &mut length,
+        );
+        (done == 0).then_some(info)
+    };
+    let milliseconds = info.map(|info| info.tcpi_last_data_sent.min(info.tcpi_last_data_recv));
+    milliseconds.map_or(Duration::MAX, |quiet| Duration::from_millis(quiet.into()))
 }

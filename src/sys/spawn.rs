@@ -11,6 +11,8 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 const STACK_SIZE: usize = 64 * 1024;
+/// Greater than every number that a descriptor is put at.
+const FREE_NUMBER: RawFd = 16;
 
 /// What to execute, and as whom.
 pub struct Application {
@@ -61,8 +63,8 @@ struct Order {
     paths: Vec<*const libc::c_char>,
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
-    stdin: RawFd,
-    stdout: RawFd,
+    /// Which descriptor becomes which number.
+    places: Vec<(RawFd, RawFd)>,
     gid: Option<libc::gid_t>,
     uid: Option<libc::uid_t>,
     open_files: libc::rlimit,
@@ -84,21 +86,22 @@ impl Default for Spawner {
 }
 
 impl Spawner {
-    /// Runs the application with these two descriptors as 0 and 1 and the caller's 2.
+    /// Runs the application with these descriptors at these numbers, and the caller's 2.
     pub fn spawn(
         &mut self,
         application: &Application,
         environment: &[CString],
-        stdin: BorrowedFd<'_>,
-        stdout: BorrowedFd<'_>,
+        descriptors: &[(BorrowedFd<'_>, RawFd)],
     ) -> Result<Pid, SpawnError> {
         let (soft, hard) = application.open_files;
         let mut order = Order {
             paths: pointers(&application.candidates),
             arguments: pointers(&application.arguments),
             environment: pointers(environment),
-            stdin: stdin.as_raw_fd(),
-            stdout: stdout.as_raw_fd(),
+            places: descriptors
+                .iter()
+                .map(|(fd, place)| (fd.as_raw_fd(), *place))
+                .collect(),
             gid: application.gid.map(|gid| gid.as_raw()),
             uid: application.uid.map(|uid| uid.as_raw()),
             open_files: libc::rlimit {
@@ -154,15 +157,22 @@ extern "C" fn child(order: *mut c_void) -> c_int {
 
 /// Raw system calls throughout: the wrappers of the C library for setuid and its kin would look for other threads
 /// in the memory that belongs to the parent.
-fn prepare(order: &Order) -> Result<(), SpawnError> {
+fn prepare(order: &mut Order) -> Result<(), SpawnError> {
     let check = |step, result: i64| match result {
         -1 => Err(SpawnError::Step(step, Errno::last())),
         _ => Ok(()),
     };
     // SAFETY: every call takes integers or pointers into `order`, which the sleeping parent keeps alive.
     unsafe {
-        check("set up descriptor 0", libc::dup2(order.stdin, 0).into())?;
-        check("set up descriptor 1", libc::dup2(order.stdout, 1).into())?;
+        for (fd, _) in &mut order.places {
+            // Out of the way of the numbers that are about to be taken, and without close-on-exec afterwards.
+            if *fd < FREE_NUMBER {
+                *fd = libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, FREE_NUMBER);
+            }
+        }
+        for &(fd, place) in &order.places {
+            check("set up its descriptors", libc::dup2(fd, place).into())?;
+        }
         check(
             "restore the limit of open files",
             libc::setrlimit(libc::RLIMIT_NOFILE, &order.open_files).into(),

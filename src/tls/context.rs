@@ -15,6 +15,9 @@ use super::material::reason;
 use super::provider;
 use super::settings::{Settings, Version};
 
+/// Seconds for which a client may come back with a ticket.
+const TICKET_LIFETIME: std::ffi::c_long = 2 * 3600;
+
 /// What the keeper tells of its keys.
 #[derive(Default)]
 pub struct PublicParts {
@@ -54,13 +57,15 @@ pub fn build(parts: &PublicParts, settings: &Settings) -> Result<SslContext, Ref
     let general = refused("unable to create TLS context", "");
     provider::install(public_keys(parts).map_err(&general)?).map_err(&general)?;
     let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
-    context.set_options(
-        SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET,
-    );
+    context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
     context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
-    // No resumption until the keeper holds the ticket keys: they open recorded sessions as a private key would.
+    // Sessions have no common memory: tickets it is, and one is enough.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    context.set_num_tickets(0).map_err(&general)?;
+    context.set_num_tickets(1).map_err(&general)?;
+    context
+        .set_session_id_context(b"sslserver")
+        .map_err(&general)?;
+    provider::seal_tickets(&context, TICKET_LIFETIME);
     context
         .set_min_proto_version(Some(version(settings.min)))
         .map_err(&general)?;

@@ -8,3 +8,4 @@ pub mod rehearsal;
 pub mod settings;
 pub mod signing;
 pub mod stream;
+pub mod tickets;

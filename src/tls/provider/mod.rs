@@ -7,6 +7,7 @@ mod dispatch;
 mod ffi;
 mod key;
 mod signature;
+mod tickets;
 
 use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
@@ -19,12 +20,23 @@ use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 use openssl_sys::OSSL_PARAM;
 
-/// Answers a signature over the whole message with the key of that number, in the scheme of that number
-/// (see [`super::signing::scheme`]); `None` fails the handshake.
-pub type Signer = Box<dyn Fn(u16, u16, &[u8]) -> Option<Vec<u8>> + Send>;
+use super::tickets::{TicketKey, TicketName};
+
+pub use self::tickets::use_keeper as seal_tickets;
+
+/// Whoever has the secrets that a handshake needs.
+pub trait Keeper: Send {
+    /// A signature over the whole message with the key of that number, in the scheme of that number (see
+    /// [`super::signing::scheme`]); `None` fails the handshake.
+    fn sign(&self, key: u16, scheme: u16, message: &[u8]) -> Option<Vec<u8>>;
+    /// Keys to seal a new ticket; `None` fails the handshake.
+    fn new_ticket(&self) -> Option<TicketKey>;
+    /// Keys to open the ticket of that name; `None`: it cannot be opened.
+    fn open_ticket(&self, name: TicketName) -> Option<TicketKey>;
+}
 
 static PUBLIC_KEYS: OnceLock<Vec<PKey<Public>>> = OnceLock::new();
-static SIGNER: Mutex<Option<Signer>> = Mutex::new(None);
+static KEEPER: Mutex<Option<Box<dyn Keeper>>> = Mutex::new(None);
 
 /// Loads the provider into this process and lays down the public keys it stands for. Once in a process.
 pub fn install(public_keys: Vec<PKey<Public>>) -> Result<(), ErrorStack> {
@@ -45,18 +57,19 @@ pub fn install(public_keys: Vec<PKey<Public>>) -> Result<(), ErrorStack> {
     Ok(())
 }
 
-/// Says who signs for this process from now on. A forked process must have a signer of its own.
-pub fn set_signer(signer: Signer) {
-    *SIGNER
+/// Says who has the secrets of this process from now on; nobody makes no handshake. A forked process must have a way
+/// to the keeper of its own.
+pub fn set_keeper(keeper: Option<Box<dyn Keeper>>) {
+    *KEEPER
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(signer);
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = keeper;
 }
 
 fn sign(key: u16, scheme: u16, message: &[u8]) -> Option<Vec<u8>> {
-    let signer = SIGNER
+    let keeper = KEEPER
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    signer.as_ref()?(key, scheme, message)
+    keeper.as_ref()?.sign(key, scheme, message)
 }
 
 fn public_key(number: u16) -> Option<&'static PKey<Public>> {

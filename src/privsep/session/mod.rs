@@ -1,0 +1,150 @@
+//! The session: one process, one client. It speaks TLS with it, has no key, and sees nothing but its own five
+//! descriptors. Whoever takes it over has one connection and at most one signature.
+#![forbid(unsafe_code)]
+
+mod handshake;
+pub mod keeper;
+mod relay;
+mod starttls;
+
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use openssl::ssl::SslContext;
+use openssl::x509::X509;
+
+use self::handshake::{farewell, handshake};
+use self::keeper::RemoteKeeper;
+use self::relay::relay;
+use self::starttls::Command;
+use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener};
+use crate::relay::buffer::Scratch;
+use crate::relay::pump::Pump;
+use crate::sys::{descriptor, process};
+use crate::tls::environment::{self, Variables};
+use crate::tls::provider;
+use crate::tls::stream::{Tls, TlsError};
+
+/// What is the same for all sessions of a terminator.
+pub struct Service {
+    pub context: SslContext,
+    /// The server's certificates with their `SSL_SERVER_*` variables; empty if nobody wants them.
+    pub certificates: Vec<(X509, Variables)>,
+    pub settings: SessionSettings,
+}
+
+/// What the listener's options say about sessions.
+#[derive(Clone)]
+pub struct SessionSettings {
+    /// Idle time while relaying, `-w`.
+    pub idle: Duration,
+    /// The application wants `SSL_*`.
+    pub environment: bool,
+    /// Time for a handshake that an application asks for, `-T`.
+    pub handshake: Duration,
+}
+
+/// The descriptors of one connection.
+pub struct Connection {
+    pub client: TcpStream,
+    /// Write end of the application's input.
+    pub input: OwnedFd,
+    /// Read end of the application's output.
+    pub output: OwnedFd,
+    pub report: SessionToListener,
+    pub keeper: SessionToKeeper,
+    /// Where the application says when TLS begins, if it is not at once.
+    pub control: Option<OwnedFd>,
+}
+
+/// Serves one client from its first byte to its last.
+pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
+    let Connection {
+        client,
+        input,
+        output,
+        report,
+        keeper,
+        control,
+    } = connection;
+    let settings = &service.settings;
+    let mut deadline = deadline;
+    // Where the application wants to read what TLS agreed on.
+    let mut listener_in = None;
+    if let Some(control) = control {
+        match starttls::wait(&control, &client, settings.idle) {
+            Command::Start => {}
+            Command::StartAndReport => listener_in = Some(control),
+            Command::None => finish(&report, (0, 0), Ending::Plain),
+        }
+        deadline = Instant::now() + settings.handshake;
+    }
+    for end in [client.as_fd(), input.as_fd(), output.as_fd()] {
+        // A descriptor that is open takes flags.
+        let _ = descriptor::set_nonblocking(end);
+    }
+    provider::set_keeper(Some(Box::new(RemoteKeeper::new(keeper))));
+    let mut scratch = Scratch::new();
+    let tls = match handshake(&service.context, &client, deadline, &mut scratch) {
+        Ok(tls) => tls,
+        Err(TlsError(reason)) => {
+            let pid = std::process::id();
+            // If the listener is gone nobody wants to know.
+            let _ = report.send(&SessionReport::Failed { pid, reason }, &[]);
+            farewell(&client);
+            process::leave(111);
+        }
+    };
+    // The keeper need not keep a place for us any longer.
+    provider::set_keeper(None);
+    if let Some(control) = listener_in {
+        starttls::report(&control, &variables(&tls, &service.certificates));
+    }
+    let established = SessionReport::Established {
+        summary: summary(&tls),
+        environment: match settings.environment {
+            true => variables(&tls, &service.certificates),
+            false => Vec::new(),
+        },
+    };
+    if report.send(&established, &[]).is_err() {
+        process::leave(111);
+    }
+    let mut pump = Pump::new(tls, client, input, output);
+    let ending = relay(&mut pump, settings.idle, &mut scratch);
+    finish(&report, pump.counts(), ending)
+}
+
+/// Says how it ended, and leaves.
+fn finish(report: &SessionToListener, (received, sent): (u64, u64), ending: Ending) -> ! {
+    let finished = SessionReport::Finished {
+        received,
+        sent,
+        ending,
+    };
+    let _ = report.send(&finished, &[]);
+    process::leave(0)
+}
+
+fn summary(tls: &Tls) -> String {
+    let cipher = tls
+        .ssl()
+        .current_cipher()
+        .map_or("", |cipher| cipher.name());
+    format!("{}:{cipher}", tls.ssl().version_str())
+}
+
+fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
+    let mut variables = Variables::default();
+    environment::session(&mut variables, tls.ssl());
+    // The one that the client's algorithms chose.
+    let chosen = tls.ssl().certificate().and_then(|chosen| {
+        let mut all = certificates.iter();
+        all.find(|(certificate, _)| **certificate == *chosen)
+    });
+    if let Some((_, server)) = chosen {
+        variables.bytes.extend(&server.bytes);
+    }
+    variables.bytes
+}

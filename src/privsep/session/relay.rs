@@ -1,0 +1,75 @@
+//! The loop around the pump of one connection: it waits, keeps the times, and gives memory back in quiet ones.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use crate::privsep::message::Ending;
+use crate::relay::buffer::Scratch;
+use crate::relay::pump::Pump;
+use crate::sys::{descriptor, heap};
+use crate::tls::stream::TlsError;
+
+/// How long a client may hang on after the application is done and has been heard.
+const LINGER: Duration = Duration::from_secs(5);
+/// After so much quiet the memory of the last batch is given back.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Relays until both sides are done or one is gone, with so much idle time allowed.
+pub fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
+    let mut verdict = pump.start(scratch);
+    let mut lingering: Option<Instant> = None;
+    let mut quiet_since = Instant::now();
+    let mut released = false;
+    loop {
+        if let Err(TlsError(reason)) = verdict {
+            return Ending::Broken(reason);
+        }
+        if pump.is_complete() {
+            return match pump.client_gone() {
+                Some(reason) => Ending::ClientGone(reason.to_owned()),
+                None => Ending::Complete,
+            };
+        }
+        let now = Instant::now();
+        if pump.is_lingering() && lingering.is_none() {
+            lingering = Some(now + LINGER);
+        }
+        let end = lingering.map_or(quiet_since + idle, |end| end.min(quiet_since + idle));
+        let left = end.saturating_duration_since(now);
+        if left.is_zero() {
+            match (lingering, pump.has_input()) {
+                // The application was heard to the end; a client that never closes is its own affair.
+                (Some(_), _) => return Ending::Complete,
+                // First the application is told that nothing more comes; it may have something to say to that.
+                (None, true) => pump.end_input(),
+                (None, false) => return Ending::Idle,
+            }
+            quiet_since = now;
+            continue;
+        }
+        let pause = if released { left } else { left.min(QUIET) };
+        let ready = match descriptor::wait(pump.interest(), pause) {
+            Ok(ready) => ready,
+            Err(errno) => return Ending::Broken(errno.desc().into()),
+        };
+        if ready
+            .iter()
+            .any(|one| one.readable || one.writable || one.broken)
+        {
+            if released {
+                *scratch = Scratch::new();
+                released = false;
+            }
+            quiet_since = Instant::now();
+            verdict = pump.turn(ready, scratch);
+        } else if !released {
+            released = true;
+            pump.release();
+            *scratch = Scratch {
+                wire: Vec::new(),
+                plain: Vec::new(),
+            };
+            heap::trim();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The channel on which an application says when TLS begins: ucspi-tls, `-n`. Until then the client and the
+//! application talk past this process in plain text.
+#![forbid(unsafe_code)]
+
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{MsgFlags, send};
+
+use crate::sys::{descriptor, socket};
+
+/// What the application said.
+pub enum Command {
+    /// `y`
+    Start,
+    /// `Y`: and it wants to know what was agreed on.
+    StartAndReport,
+    /// Anything else, the end of the channel, or nothing while the connection was idle for too long.
+    None,
+}
+
+/// Waits for the command, as long as the plain connection moves now and then.
+pub fn wait(control: &OwnedFd, client: &TcpStream, idle: Duration) -> Command {
+    let mut end = Instant::now() + idle;
+    loop {
+        let now = Instant::now();
+        let left = end.saturating_duration_since(now);
+        if left.is_zero() {
+            // What moves in plain text only the kernel sees.
+            match idle.checked_sub(socket::quiet_for(client)) {
+                Some(rest) if !rest.is_zero() => end = now + rest,
+                _ => return Command::None,
+            }
+            continue;
+        }
+        let [ready] = match descriptor::wait([Some((control.as_fd(), PollFlags::POLLIN))], left) {
+            Ok(ready) => ready,
+            Err(_) => return Command::None,
+        };
+        if !ready.readable {
+            continue;
+        }
+        let mut command = [0];
+        return match nix::unistd::read(control, &mut command) {
+            Err(Errno::EINTR) => continue,
+            Ok(1) if command == *b"y" => Command::Start,
+            Ok(1) if command == *b"Y" => Command::StartAndReport,
+            _ => Command::None,
+        };
+    }
+}
+
+/// Tells the application what was agreed on: the variables, each closed by NUL, and one more NUL. The channel holds
+/// more than the longest; an application that does not want them any more gets nothing.
+pub fn report(control: &OwnedFd, variables: &[u8]) {
+    let mut block = variables.to_vec();
+    block.push(0);
+    if variables.is_empty() {
+        block.push(0);
+    }
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    let _ = send(control.as_raw_fd(), &block, flags);
+}
