@@ -23,6 +23,7 @@ use sslserver::privsep::message::{
 use sslserver::privsep::role::Confinement;
 use sslserver::sys::identity::Identity;
 use sslserver::sys::process;
+use sslserver::tls::client::TrustFiles;
 use sslserver::tls::material::{Files, PairFiles};
 use sslserver::tls::settings::Version;
 use sslserver::tls::signing::scheme;
@@ -56,6 +57,7 @@ impl Keeper {
                 key: key_file,
             }],
             dh: None,
+            trust: TrustFiles::default(),
             oldest: Version::Tls12,
         };
         let (listener, end) = ListenerToKeeper::pair().expect("a channel");

@@ -19,6 +19,7 @@ use super::message::{
 use super::role::{self, Confinement};
 use super::sandbox;
 use crate::sys::{descriptor, words};
+use crate::tls::client::TrustFiles;
 use crate::tls::material::{self, Files, Material, PairFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
@@ -35,6 +36,7 @@ pub struct Orders {
     pub confinement: Confinement,
     pub pairs: Vec<PairFiles>,
     pub dh: Option<PathBuf>,
+    pub trust: TrustFiles,
     /// Below TLS 1.2 the handshake is signed with SHA-1.
     pub oldest: Version,
 }
@@ -86,8 +88,14 @@ fn prepare(orders: &Orders, given: &Given) -> Result<Material, String> {
         None => None,
     };
     let dh = orders.dh.as_deref();
-    let material = material::load(&given.opened, &orders.pairs, dh, password.as_deref())
-        .map_err(|error| format!("error: (111) {error}"))?;
+    let material = material::load(
+        &given.opened,
+        &orders.pairs,
+        dh,
+        &orders.trust,
+        password.as_deref(),
+    )
+    .map_err(|error| format!("error: (111) {error}"))?;
     sandbox::confine_keeper()?;
     Ok(material)
 }
@@ -211,25 +219,23 @@ fn tell(listener: &KeeperToListener, message: FromKeeper) {
 
 /// Sends a new terminator the public parts. One that does not take them will be found dead.
 fn publish(material: &Material, terminator: &KeeperToTerminator) {
-    for pair in &material.pairs {
-        let chain = pair
-            .chain
-            .iter()
-            .filter_map(|certificate| certificate.to_der().ok());
-        if terminator
-            .send(&PublicPart::Chain(chain.collect()), &[])
-            .is_err()
-        {
-            return;
-        }
-    }
-    if let Some(dh) = &material.dh {
-        let part = PublicPart::DhParameters(dh.pem.clone());
+    let chains = material.pairs.iter().map(|pair| {
+        let chain = pair.chain.iter();
+        PublicPart::Chain(chain.filter_map(|one| one.to_der().ok()).collect())
+    });
+    let dh = material.dh.iter();
+    let trust = &material.trust;
+    let parts = chains
+        .chain(dh.map(|dh| PublicPart::DhParameters(dh.pem.clone())))
+        .chain(trust.anchors.iter().cloned().map(PublicPart::Anchor))
+        .chain(trust.names.iter().cloned().map(PublicPart::Name))
+        .chain(trust.revoked.iter().cloned().map(PublicPart::Revoked))
+        .chain([PublicPart::End]);
+    for part in parts {
         if terminator.send(&part, &[]).is_err() {
             return;
         }
     }
-    let _ = terminator.send(&PublicPart::End, &[]);
 }
 
 /// What a session has had already.

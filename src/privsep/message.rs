@@ -1,6 +1,8 @@
 //! Every message between roles, by who sends it to whom.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use super::channel::{Channel, Message, Reader, Writer};
 use crate::tls::tickets::{TicketKey, TicketName};
 
@@ -104,6 +106,12 @@ pub enum PublicPart {
     Chain(Vec<Vec<u8>>),
     /// DH parameters in PEM.
     DhParameters(Vec<u8>),
+    /// A certificate in DER that clients' may be traced back to.
+    Anchor(Vec<u8>),
+    /// A certificate in DER whose subject clients are told.
+    Name(Vec<u8>),
+    /// A list of revoked certificates in DER.
+    Revoked(Vec<u8>),
     End,
 }
 
@@ -123,6 +131,18 @@ impl Message for PublicPart {
                 out.byte(b'D');
                 out.string(pem);
             }
+            PublicPart::Anchor(der) => {
+                out.byte(b'A');
+                out.string(der);
+            }
+            PublicPart::Name(der) => {
+                out.byte(b'N');
+                out.string(der);
+            }
+            PublicPart::Revoked(der) => {
+                out.byte(b'R');
+                out.string(der);
+            }
             PublicPart::End => out.byte(b'E'),
         }
     }
@@ -140,6 +160,9 @@ impl Message for PublicPart {
                     .map(PublicPart::Chain)
             }
             b'D' => Some(PublicPart::DhParameters(input.string()?.to_vec())),
+            b'A' => Some(PublicPart::Anchor(input.string()?.to_vec())),
+            b'N' => Some(PublicPart::Name(input.string()?.to_vec())),
+            b'R' => Some(PublicPart::Revoked(input.string()?.to_vec())),
             b'E' => Some(PublicPart::End),
             _ => None,
         }
@@ -265,18 +288,32 @@ impl Message for Reply {
 pub struct ToTerminator {
     /// Milliseconds left for the handshake.
     pub patience: u32,
+    pub client: IpAddr,
+    /// The client's name, if somebody knows it.
+    pub host: Option<String>,
 }
 
 impl Message for ToTerminator {
-    const MAX: usize = 8;
+    const MAX: usize = 1024;
 
     fn encode(&self, out: &mut Writer) {
         out.word(self.patience);
+        match self.client {
+            IpAddr::V4(ip) => out.string(&ip.octets()),
+            IpAddr::V6(ip) => out.string(&ip.octets()),
+        }
+        out.string(self.host.as_deref().unwrap_or_default().as_bytes());
     }
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        let patience = input.word()?;
+        let octets = input.string()?;
+        let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+        let client = four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
         Some(ToTerminator {
-            patience: input.word()?,
+            patience,
+            client: client.ok()?,
+            host: Some(input.text()?).filter(|host| !host.is_empty()),
         })
     }
 }
@@ -329,6 +366,8 @@ pub enum SessionReport {
     },
     /// No handshake; the session leaves.
     Failed { pid: u32, reason: String },
+    /// The handshake was done, but the client is not whom it must be; the session leaves.
+    Refused { reason: String },
     /// The relay is over; the session leaves.
     Finished {
         /// Decrypted bytes from the client, and bytes of the application's.
@@ -373,6 +412,10 @@ impl Message for SessionReport {
                 out.word(*pid);
                 out.string(clip(reason));
             }
+            SessionReport::Refused { reason } => {
+                out.byte(b'R');
+                out.string(clip(reason));
+            }
             SessionReport::Finished {
                 received,
                 sent,
@@ -403,6 +446,9 @@ impl Message for SessionReport {
             }),
             b'F' => Some(SessionReport::Failed {
                 pid: input.word()?,
+                reason: input.text()?,
+            }),
+            b'R' => Some(SessionReport::Refused {
                 reason: input.text()?,
             }),
             b'D' => {

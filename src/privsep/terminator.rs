@@ -6,11 +6,11 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use openssl::x509::X509;
+use openssl::x509::{X509, X509Crl};
 
 use super::message::{
     FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper, SessionToListener,
-    TerminatorToKeeper, TerminatorToListener,
+    TerminatorToKeeper, TerminatorToListener, ToTerminator,
 };
 use super::role::{self, Confinement};
 use super::sandbox;
@@ -59,11 +59,9 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
     }
     // Ends when the listener does, or breaks its word.
     while let Ok((order, ends)) = listener.receive() {
-        let deadline = Instant::now() + Duration::from_millis(order.patience.into());
-        let Some(ends) = Ends::sort(ends) else {
-            continue;
-        };
-        start(&service, &listener, &keeper, ends, deadline);
+        if let Some(ends) = Ends::sort(ends) {
+            start(&service, &listener, &keeper, order, ends);
+        }
     }
     0
 }
@@ -73,7 +71,8 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
     openssl::init();
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
     let parts = learn(keeper)?;
-    let context = context::build(&parts, &orders.tls).map_err(|e| format!("error: (111) {e}"))?;
+    let context = context::build(&parts, &orders.tls, orders.session.demand)
+        .map_err(|e| format!("error: (111) {e}"))?;
     rehearsal::rehearse(&context, || {
         let keeper = introduce(keeper).map(RemoteKeeper::new);
         provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
@@ -98,6 +97,7 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
 
 /// Receives the public parts from the keeper.
 fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
+    let bad = |stack| format!("error: (111) unable to load certificate: {stack}");
     let mut parts = PublicParts::default();
     loop {
         let (part, _) = keeper.receive_within(KEEPER_PATIENCE).map_err(|error| {
@@ -107,11 +107,15 @@ fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
             PublicPart::Chain(certificates) if parts.chains.len() < MAX_CHAINS => {
                 let chain: Result<Vec<X509>, _> =
                     certificates.iter().map(|der| X509::from_der(der)).collect();
-                let bad = |stack| format!("error: (111) unable to load certificate: {stack}");
                 parts.chains.push(chain.map_err(bad)?);
             }
             PublicPart::Chain(_) => return Err("error: (111) too many certificates".into()),
             PublicPart::DhParameters(pem) => parts.dh = Some(pem),
+            PublicPart::Anchor(der) => parts.anchors.push(X509::from_der(&der).map_err(bad)?),
+            PublicPart::Name(der) => parts.names.push(X509::from_der(&der).map_err(bad)?),
+            PublicPart::Revoked(der) => {
+                parts.revoked.push(X509Crl::from_der(&der).map_err(bad)?);
+            }
             PublicPart::End => return Ok(parts),
         }
     }
@@ -155,9 +159,10 @@ fn start(
     service: &Service,
     listener: &TerminatorToListener,
     keeper: &TerminatorToKeeper,
+    order: ToTerminator,
     ends: Ends,
-    deadline: Instant,
 ) {
+    let deadline = Instant::now() + Duration::from_millis(order.patience.into());
     let Some(signer) = introduce(keeper) else {
         return give_up(ends.report, "the keeper is gone");
     };
@@ -171,13 +176,14 @@ fn start(
     keep.extend(ends.control);
     let mut short = false;
     loop {
-        let errno = match process::fork_role(keep, |ends| be_session(service, ends, deadline)) {
-            Ok(_) => break,
-            Err((errno, ends)) => {
-                keep = ends;
-                errno
-            }
-        };
+        let errno =
+            match process::fork_role(keep, |ends| be_session(service, &order, ends, deadline)) {
+                Ok(_) => break,
+                Err((errno, ends)) => {
+                    keep = ends;
+                    errno
+                }
+            };
         if !short {
             short = true;
             let reason = errno.desc().to_owned();
@@ -194,7 +200,12 @@ fn start(
     }
 }
 
-fn be_session(service: &Service, ends: Vec<OwnedFd>, deadline: Instant) -> u8 {
+fn be_session(
+    service: &Service,
+    order: &ToTerminator,
+    ends: Vec<OwnedFd>,
+    deadline: Instant,
+) -> u8 {
     role::take_up_session();
     sandbox::confine_session();
     let mut ends = ends.into_iter();
@@ -211,6 +222,8 @@ fn be_session(service: &Service, ends: Vec<OwnedFd>, deadline: Instant) -> u8 {
         report: SessionToListener::from_end(ends.report),
         keeper: SessionToKeeper::from_end(keeper),
         control: ends.control,
+        ip: order.client,
+        host: order.host.clone(),
     };
     session::run(service, connection, deadline)
 }

@@ -202,6 +202,7 @@ impl Listener {
             output: kit.output,
             report: kit.report,
             control,
+            client: remote.ip(),
             deadline,
         };
         match own_control {
@@ -236,6 +237,8 @@ impl Listener {
             let left = held.deadline.saturating_duration_since(Instant::now());
             let order = ToTerminator {
                 patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+                client: held.client,
+                host: None,
             };
             let mut ends = vec![
                 held.stream.as_fd(),

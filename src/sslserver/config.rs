@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::options::{Options, number};
 use crate::privsep::role::Confinement;
 use crate::sys::identity::Identity;
+use crate::tls::client::{Demand, TrustFiles};
 use crate::tls::material::PairFiles;
 use crate::tls::settings::Settings;
 
@@ -67,6 +68,9 @@ impl Variables {
 pub struct Keys {
     pub pairs: Vec<PairFiles>,
     pub dh: Option<PathBuf>,
+    pub trust: TrustFiles,
+    /// What clients have to show after all: CCAFILE=- asks nobody.
+    pub demand: Demand,
     /// The listener opens the files, as root, because no SSL_USER is set who could.
     pub opened_by_listener: bool,
 }
@@ -131,7 +135,8 @@ impl Config {
             )),
             _ => {}
         }
-        let keys = keys(variables, root.as_deref(), named.is_none() && am_root)?;
+        let opened = named.is_none() && am_root;
+        let keys = keys(options, variables, root.as_deref(), opened)?;
         let per_client = variables.number("MAXCONIP", 1_000_000)?;
         Ok(Config {
             tls,
@@ -267,6 +272,7 @@ fn nobody() -> Result<Identity, Error> {
 
 /// Pairs up certificates and keys. Paths are those inside `root`.
 fn keys(
+    options: &Options,
     variables: &Variables,
     root: Option<&Path>,
     opened_by_listener: bool,
@@ -308,8 +314,34 @@ fn keys(
         is_chain,
         key: inside(key),
     });
+    let pairs = pairs.collect();
+    let all =
+        |name: &str| -> Vec<PathBuf> { variables.paths(name).into_iter().map(inside).collect() };
+    let nobody = variables.get("CCAFILE") == Some(b"-");
+    let demand = if nobody {
+        Demand::Nothing
+    } else {
+        options.demand
+    };
+    let trust = match demand {
+        Demand::Nothing => TrustFiles::default(),
+        Demand::Valid | Demand::Named => TrustFiles {
+            anchors: all("CAFILE"),
+            anchor_folders: all("CADIR"),
+            names: all("CCAFILE"),
+            name_folders: all("CCADIR"),
+            revoked: all("CRLFILE"),
+        },
+    };
+    if demand != Demand::Nothing && trust.anchors.is_empty() && trust.anchor_folders.is_empty() {
+        return Err(Error::fatal(
+            "no client certificate could be valid: -z and -m want CAFILE or CADIR",
+        ));
+    }
     Ok(Keys {
-        pairs: pairs.collect(),
+        pairs,
+        trust,
+        demand,
         dh: variables.paths("DHFILE").pop().map(inside),
         opened_by_listener,
     })

@@ -139,6 +139,7 @@ pub struct Handover {
     pub report: SessionToListener,
     /// The session's end of the channel on which the application asks for TLS.
     pub control: Option<OwnedFd>,
+    pub client: IpAddr,
     pub deadline: Instant,
 }
 

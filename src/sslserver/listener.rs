@@ -22,6 +22,7 @@ use super::options::Options;
 use super::roles::Roles;
 use crate::rules::RulesFile;
 use crate::sys::signal::Signals;
+use crate::tls::client::Demand;
 
 /// What an event is about; greater numbers are connections.
 pub(super) mod token {
@@ -77,6 +78,7 @@ pub struct Listener {
     pub(super) options: Options,
     pub(super) log: Log,
     pub(super) limits: Limits,
+    pub(super) demand: Demand,
     pub(super) socket: TcpListener,
     pub(super) signals: Signals,
     pub(super) launcher: Launcher,
@@ -120,6 +122,7 @@ pub struct Parts {
     pub options: Options,
     pub log: Log,
     pub limits: Limits,
+    pub demand: Demand,
     pub socket: TcpListener,
     pub signals: Signals,
     pub launcher: Launcher,
@@ -142,6 +145,7 @@ impl Listener {
             options: parts.options,
             log: parts.log,
             limits: parts.limits,
+            demand: parts.demand,
             socket: parts.socket,
             signals: parts.signals,
             launcher: parts.launcher,

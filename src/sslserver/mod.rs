@@ -92,6 +92,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         .map_err(system("unable to set the limit of open files"))?;
     let parts = Parts {
         limits: config.limits,
+        demand: config.keys.demand,
         options,
         log,
         socket,
@@ -154,6 +155,7 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         confinement: config.confinement.clone(),
         pairs: config.keys.pairs.clone(),
         dh: config.keys.dh.clone(),
+        trust: config.keys.trust.clone(),
         oldest: config.tls.min,
     };
     let terminator_orders = terminator::Orders {
@@ -163,6 +165,7 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
             idle: options.idle,
             environment: options.ssl_environment && !options.delayed,
             handshake: options.handshake,
+            demand: config.keys.demand,
         },
         wants_variables: options.ssl_environment || options.delayed,
     };

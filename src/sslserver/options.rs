@@ -12,6 +12,7 @@ use lexopt::Arg;
 use super::error::Error;
 use super::log::Level;
 use crate::net::address::Family;
+use crate::tls::client::Demand;
 
 /// Options without an argument.
 const FLAGS: &str = "1346UXpPhHrRoOdDqQvVeEsSnNmzZ";
@@ -33,7 +34,7 @@ const ARGUMENTS: [(char, &str); 12] = [
 ];
 
 /// Known letters that this version cannot serve.
-const NOT_YET: &str = "hprtzmI";
+const NOT_YET: &str = "hprtI";
 
 /// A banner must fit into an empty pipe, where it waits for its client.
 const MAX_BANNER: usize = 4096;
@@ -66,6 +67,8 @@ pub struct Options {
     pub ssl_environment: bool,
     /// `-n`, `-N`: the application begins in plain text and asks for TLS.
     pub delayed: bool,
+    /// `-z`, `-m`, `-Z`: what clients have to show.
+    pub demand: Demand,
     /// `-c`
     pub limit: usize,
     /// `-b`
@@ -107,6 +110,7 @@ impl Default for Options {
             tcp_environment: true,
             ssl_environment: false,
             delayed: false,
+            demand: Demand::Nothing,
             limit: 40,
             backlog: 20,
             early_rules: None,
@@ -208,10 +212,13 @@ impl Options {
             's' => self.ssl_environment = true,
             'S' => self.ssl_environment = false,
             'H' => self.no_lookup = true,
+            'z' => self.demand = Demand::Named,
+            'm' => self.demand = Demand::Valid,
+            'Z' => self.demand = Demand::Nothing,
             'n' => self.delayed = true,
             'N' => self.delayed = false,
             // What this version does anyway.
-            'P' | 'R' | 'Z' => {}
+            'P' | 'R' => {}
             other => return Err(Error::IllegalOption(other.to_string())),
         }
         Ok(())

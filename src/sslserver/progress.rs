@@ -12,6 +12,7 @@ use super::listener::Listener;
 use super::log::{Ends, Level, field};
 use crate::privsep::message::{Ending, SessionReport};
 use crate::sys::process::Ended;
+use crate::tls::client::Demand;
 
 impl Listener {
     /// Takes what a session says. Its silence, when the channel closes, is an answer too.
@@ -51,9 +52,9 @@ impl Listener {
                     }
                     Stage::Running(mut running) if !running.encrypted => {
                         running.encrypted = true;
-                        let pid = running.pid;
+                        let (pid, ip) = (running.pid, connection.remote.ip());
                         connection.stage = Stage::Running(running);
-                        return self.log_encrypted(pid, &summary);
+                        return self.log_encrypted(pid, ip, &summary);
                     }
                     // Only a captured session says so twice.
                     stage => {
@@ -70,7 +71,13 @@ impl Listener {
             SessionReport::Failed { pid, reason } => {
                 let ip = connection.remote.ip();
                 let reason = words(&reason);
-                let text = format!("unable to accept TLS from: {ip} for pid: {pid} {reason}");
+                let text =
+                    format!("fatal: (111) unable to accept TLS from: {ip} for pid: {pid} {reason}");
+                self.handshake_failed(number, ip, &text);
+            }
+            SessionReport::Refused { reason } => {
+                let ip = connection.remote.ip();
+                let text = format!("error: (110) {}", words(&reason));
                 self.handshake_failed(number, ip, &text);
             }
             SessionReport::Finished { ending, .. } => {
@@ -82,8 +89,7 @@ impl Listener {
 
     fn handshake_failed(&mut self, number: u64, ip: IpAddr, text: &str) {
         if self.failures.admits(ip, Instant::now()) {
-            self.log
-                .line(Level::Warning, format_args!("fatal: (111) {text}"));
+            self.log.line(Level::Warning, text);
         }
         match self.connections.get_mut(&number) {
             // An application that asked for TLS in plain text and did not get it.
@@ -181,7 +187,7 @@ impl Listener {
             return;
         };
         match waiting.to {
-            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, &summary),
+            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, ip, &summary),
             Purpose::Plain(plain) => {
                 self.held.push_back(plain.handover);
                 self.hand_over();
@@ -189,12 +195,18 @@ impl Listener {
         }
     }
 
-    fn log_encrypted(&self, pid: Pid, summary: &str) {
+    fn log_encrypted(&self, pid: Pid, ip: IpAddr, summary: &str) {
         let known = self.options.ssl_environment || self.options.delayed;
         let summary = match self.log.level() >= Level::Detail && known {
             true => format!(" {}", field(summary.as_bytes())),
             false => String::new(),
         };
+        if self.demand != Demand::Nothing {
+            self.log.line(
+                Level::Status,
+                format_args!("info: valid client cert received from: {ip} for pid: {pid}"),
+            );
+        }
         self.log
             .line(Level::Status, format_args!("tls {pid} accept{summary}"));
     }
@@ -226,7 +238,7 @@ impl Listener {
                 None => "session ended without a word",
                 Some(_) => "it ended before there was a place for an application",
             };
-            let text = format!("unable to accept TLS from: {ip} {why}");
+            let text = format!("fatal: (111) unable to accept TLS from: {ip} {why}");
             return self.handshake_failed(number, ip, &text);
         };
         let pid = running.pid;
@@ -275,7 +287,8 @@ impl Listener {
             Stage::Running(_) => {}
             _ => {
                 let ip = connection.remote.ip();
-                let text = format!("unable to accept TLS from: {ip} session does not answer");
+                let text =
+                    format!("fatal: (111) unable to accept TLS from: {ip} session does not answer");
                 self.handshake_failed(number, ip, &text);
             }
         }

@@ -193,7 +193,10 @@ impl Roles {
             .pairs
             .iter()
             .flat_map(of_pair)
-            .chain(orders.dh.clone());
+            .chain(orders.dh.clone())
+            .chain(orders.trust.anchors.clone())
+            .chain(orders.trust.names.clone())
+            .chain(orders.trust.revoked.clone());
         let mut files: HashMap<PathBuf, OwnedFd> = HashMap::new();
         for name in names {
             if let Ok(file) = File::open(outside(&name)) {

@@ -7,10 +7,13 @@ use openssl::dh::Dh;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Public};
 use openssl::ssl::{
-    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
+    SslVerifyMode, SslVersion,
 };
-use openssl::x509::X509;
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509Crl};
 
+use super::client::Demand;
 use super::material::reason;
 use super::provider;
 use super::settings::{Settings, Version};
@@ -24,6 +27,10 @@ pub struct PublicParts {
     pub chains: Vec<Vec<X509>>,
     /// PEM.
     pub dh: Option<Vec<u8>>,
+    /// Whom clients' certificates may be traced back to, whose names they are told, and who is trusted no more.
+    pub anchors: Vec<X509>,
+    pub names: Vec<X509>,
+    pub revoked: Vec<X509Crl>,
 }
 
 /// A setting that OpenSSL refuses.
@@ -53,7 +60,11 @@ fn refused<'a>(what: &'static str, value: &'a str) -> impl Fn(ErrorStack) -> Ref
 }
 
 /// Installs the provider for these keys in this process and makes the context that uses it.
-pub fn build(parts: &PublicParts, settings: &Settings) -> Result<SslContext, Refused> {
+pub fn build(
+    parts: &PublicParts,
+    settings: &Settings,
+    demand: Demand,
+) -> Result<SslContext, Refused> {
     let general = refused("unable to create TLS context", "");
     provider::install(public_keys(parts).map_err(&general)?).map_err(&general)?;
     let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
@@ -77,6 +88,10 @@ pub fn build(parts: &PublicParts, settings: &Settings) -> Result<SslContext, Ref
         add_key(&mut context, number, chain)
             .map_err(refused("unable to use certificate", &subject(chain)))?;
     }
+    if demand != Demand::Nothing {
+        ask_clients(&mut context, parts, settings)
+            .map_err(refused("unable to set up the check of clients", ""))?;
+    }
     let bad_dh = refused("unable to set DH parameters", "");
     if let Some(pem) = &parts.dh {
         Dh::params_from_pem(pem)
@@ -84,6 +99,31 @@ pub fn build(parts: &PublicParts, settings: &Settings) -> Result<SslContext, Ref
             .map_err(bad_dh)?;
     }
     Ok(context.build())
+}
+
+/// Has every client show a certificate that we can trace back.
+fn ask_clients(
+    context: &mut SslContextBuilder,
+    parts: &PublicParts,
+    settings: &Settings,
+) -> Result<(), ErrorStack> {
+    context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    context.set_verify_depth(settings.verify_depth);
+    for anchor in &parts.anchors {
+        context.cert_store_mut().add_cert(anchor.clone())?;
+    }
+    for list in &parts.revoked {
+        provider::add_revoked(context.cert_store_mut(), list)?;
+    }
+    if !parts.revoked.is_empty() {
+        context
+            .verify_param_mut()
+            .set_flags(X509VerifyFlags::CRL_CHECK)?;
+    }
+    for certificate in &parts.names {
+        context.add_client_ca(certificate)?;
+    }
+    Ok(())
 }
 
 fn algorithms(context: &mut SslContextBuilder, settings: &Settings) -> Result<(), Refused> {

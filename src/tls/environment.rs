@@ -62,6 +62,22 @@ pub fn session(variables: &mut Variables, ssl: &SslRef) {
     );
 }
 
+/// What the client showed, and whether that was good enough: `SUCCESS` or `NONE`.
+pub fn client(variables: &mut Variables, ssl: &SslRef) {
+    let shown = ssl.peer_certificate();
+    if let Some(shown) = &shown {
+        certificate(variables, "SSL_CLIENT", shown);
+        // The library's server side leaves the client's own certificate out.
+        for (number, link) in ssl.peer_cert_chain().into_iter().flatten().enumerate() {
+            let pem = link.to_pem().unwrap_or_default();
+            variables.set(&format!("SSL_CLIENT_CERT_CHAIN_{number}"), &pem);
+        }
+    }
+    // A certificate that is not good enough ends the handshake.
+    let verdict: &[u8] = if shown.is_some() { b"SUCCESS" } else { b"NONE" };
+    variables.set("SSL_CLIENT_VERIFY", verdict);
+}
+
 /// Everything about one certificate, under `prefix` (`SSL_SERVER`).
 pub fn certificate(variables: &mut Variables, prefix: &str, certificate: &X509Ref) {
     let mut set = |name: &str, value: &[u8]| variables.set(&format!("{prefix}_{name}"), value);

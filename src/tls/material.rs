@@ -13,6 +13,9 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::X509;
 
+use super::client::TrustFiles;
+use super::trust::{self, Trust};
+
 use crate::sys::words;
 
 /// No honest PEM file is longer; a wrong path (a log, a device) is not read into memory.
@@ -37,6 +40,7 @@ pub struct Pair {
 pub struct Material {
     pub pairs: Vec<Pair>,
     pub dh: Option<DhParameters>,
+    pub trust: Trust,
     /// Things to say that do not stop us, such as an expired certificate.
     pub warnings: Vec<String>,
 }
@@ -69,7 +73,7 @@ pub struct Files {
 }
 
 impl Files {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let found;
         let mut file: &File = match self.opened.get(path) {
             Some(file) => file,
@@ -97,11 +101,13 @@ pub fn load(
     files: &Files,
     pairs: &[PairFiles],
     dh: Option<&Path>,
+    trust: &TrustFiles,
     password: Option<&[u8]>,
 ) -> Result<Material, Unusable> {
     let mut material = Material {
         pairs: Vec::new(),
         dh: None,
+        trust: Trust::default(),
         warnings: Vec::new(),
     };
     for names in pairs {
@@ -112,6 +118,7 @@ pub fn load(
     if let Some(path) = dh {
         material.dh = Some(load_dh(files, path)?);
     }
+    material.trust = trust::load(files, trust)?;
     Ok(material)
 }
 
@@ -204,7 +211,7 @@ fn validity(chain: &[X509], names: &PairFiles) -> Option<String> {
     None
 }
 
-fn unusable(what: &'static str, file: &Path) -> impl Fn(String) -> Unusable {
+pub(super) fn unusable(what: &'static str, file: &Path) -> impl Fn(String) -> Unusable {
     move |reason| Unusable {
         what,
         file: file.to_owned(),

@@ -1,5 +1,6 @@
 //! TLS with OpenSSL, the private key elsewhere.
 
+pub mod client;
 pub mod context;
 pub mod environment;
 pub mod material;
@@ -9,3 +10,4 @@ pub mod settings;
 pub mod signing;
 pub mod stream;
 pub mod tickets;
+pub mod trust;

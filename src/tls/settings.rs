@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+const DEFAULT_DEPTH: u32 = 1;
+const MOST_DEPTH: u32 = 100;
+
 /// A protocol version, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
@@ -24,6 +27,8 @@ pub struct Settings {
     pub min: Version,
     /// `None`: up to what the library has.
     pub max: Option<Version>,
+    /// How many certificates may stand between a client's and one that we trust.
+    pub verify_depth: u32,
 }
 
 /// A variable whose value means nothing.
@@ -79,7 +84,21 @@ impl Settings {
                 wanted: "as new as TLSMIN",
             });
         }
+        let depth = text("VERIFYDEPTH")?;
+        let verify_depth = match &depth {
+            None => DEFAULT_DEPTH,
+            Some(value) => value
+                .parse()
+                .ok()
+                .filter(|depth| *depth <= MOST_DEPTH)
+                .ok_or_else(|| BadSetting {
+                    name: "VERIFYDEPTH",
+                    value: value.clone(),
+                    wanted: "a number from 0 to 100",
+                })?,
+        };
         Ok(Settings {
+            verify_depth,
             ciphers: text("CIPHERS")?,
             ciphersuites: text("CIPHERSUITES")?,
             groups: text("GROUPS")?,

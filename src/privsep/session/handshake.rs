@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
 use openssl::ssl::SslContextRef;
+use openssl::x509::X509VerifyResult;
 
 use crate::relay::buffer::Scratch;
 use crate::sys::socket::is_temporary;
@@ -27,8 +28,10 @@ pub fn handshake(
         let step = tls.handshake();
         // Answers and alerts alike must leave before the verdict counts.
         send(&mut tls, client, deadline)?;
-        if step? {
-            return Ok(tls);
+        match step {
+            Ok(true) => return Ok(tls),
+            Ok(false) => {}
+            Err(error) => return Err(explain(error, &tls)),
         }
         wait(client, PollFlags::POLLIN, deadline)?;
         match std::io::Read::read(&mut &*client, &mut scratch.wire) {
@@ -37,6 +40,14 @@ pub fn handshake(
             Err(error) if is_temporary(&error) => {}
             Err(error) => return Err(TlsError(words::reason(&error))),
         }
+    }
+}
+
+/// Says what is wrong with a client's certificate, which the library's reason leaves out.
+fn explain(error: TlsError, tls: &Tls) -> TlsError {
+    match tls.ssl().verify_result() {
+        X509VerifyResult::OK => error,
+        verdict => TlsError(format!("{error}: {}", verdict.error_string())),
     }
 }
 

@@ -7,7 +7,7 @@ pub mod keeper;
 mod relay;
 mod starttls;
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener};
 use crate::relay::buffer::Scratch;
 use crate::relay::pump::Pump;
 use crate::sys::{descriptor, process};
+use crate::tls::client::{self, Demand, Mismatch};
 use crate::tls::environment::{self, Variables};
 use crate::tls::provider;
 use crate::tls::stream::{Tls, TlsError};
@@ -43,6 +44,8 @@ pub struct SessionSettings {
     pub environment: bool,
     /// Time for a handshake that an application asks for, `-T`.
     pub handshake: Duration,
+    /// What clients have to show.
+    pub demand: Demand,
 }
 
 /// The descriptors of one connection.
@@ -56,6 +59,9 @@ pub struct Connection {
     pub keeper: SessionToKeeper,
     /// Where the application says when TLS begins, if it is not at once.
     pub control: Option<OwnedFd>,
+    /// What is known of the client.
+    pub ip: IpAddr,
+    pub host: Option<String>,
 }
 
 /// Serves one client from its first byte to its last.
@@ -67,6 +73,8 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
         report,
         keeper,
         control,
+        ip,
+        host,
     } = connection;
     let settings = &service.settings;
     let mut deadline = deadline;
@@ -96,6 +104,12 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
             process::leave(111);
         }
     };
+    if settings.demand == Demand::Named
+        && let Err(reason) = check_name(&tls, host.as_deref(), ip)
+    {
+        let _ = report.send(&SessionReport::Refused { reason }, &[]);
+        process::leave(110);
+    }
     // The keeper need not keep a place for us any longer.
     provider::set_keeper(None);
     if let Some(control) = listener_in {
@@ -127,6 +141,23 @@ fn finish(report: &SessionToListener, (received, sent): (u64, u64), ending: Endi
     process::leave(0)
 }
 
+/// With `-z`: the certificate is the client's own. Also after a resumption, which checks no certificate again.
+fn check_name(tls: &Tls, host: Option<&str>, ip: IpAddr) -> Result<(), String> {
+    let pid = std::process::id();
+    let Some(certificate) = tls.ssl().peer_certificate() else {
+        return Err(format!("no client certificate from: {ip} for pid: {pid}"));
+    };
+    client::check_names(&certificate, host, ip).map_err(|mismatch| match mismatch {
+        Mismatch::NoHost => format!(
+            "no host name known to compare the client certificate with from: {ip} for pid: {pid}"
+        ),
+        Mismatch::Other(name) => {
+            let host = host.unwrap_or_default();
+            format!("client hostname does not match certificate for pid: {pid} {host} <=> {name}")
+        }
+    })
+}
+
 fn summary(tls: &Tls) -> String {
     let cipher = tls
         .ssl()
@@ -146,5 +177,6 @@ fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
     if let Some((_, server)) = chosen {
         variables.bytes.extend(&server.bytes);
     }
+    environment::client(&mut variables, tls.ssl());
     variables.bytes
 }

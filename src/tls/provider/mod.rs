@@ -17,7 +17,8 @@ use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::ssl::SslContextBuilder;
-use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilderRef;
+use openssl::x509::{X509, X509Crl};
 use openssl_sys::OSSL_PARAM;
 
 use super::tickets::{TicketKey, TicketName};
@@ -145,6 +146,15 @@ pub fn add_to_chain(context: &mut SslContextBuilder, certificate: &X509) -> Resu
         )
     };
     match done {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
+}
+
+/// Adds a list of revoked certificates to those that chains are checked against.
+pub fn add_revoked(store: &mut X509StoreBuilderRef, list: &X509Crl) -> Result<(), ErrorStack> {
+    // SAFETY: the store takes a reference of its own to the list.
+    match unsafe { ffi::X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) } {
         1 => Ok(()),
         _ => Err(ErrorStack::get()),
     }
