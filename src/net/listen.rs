@@ -1,7 +1,7 @@
 //! The listening socket. It lives in the parent, so that no worker's end resets a client.
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
@@ -25,6 +25,8 @@ pub struct ListenOptions {
     pub backlog: i32,
     /// Leave the delay of small packets on (`-d`).
     pub delay: bool,
+    /// Number of the interface that a link-local address belongs to; 0: none.
+    pub scope: u32,
 }
 
 /// A non-blocking, close-on-exec listening socket.
@@ -44,7 +46,10 @@ pub fn open(
         setsockopt(&socket, sockopt::Ipv6V6Only, &!address.dual).map_err(ListenError::Create)?;
     }
     setsockopt(&socket, sockopt::TcpNoDelay, &!options.delay).map_err(ListenError::Create)?;
-    let name = SockaddrStorage::from(SocketAddr::new(address.ip, port));
+    let name = SockaddrStorage::from(match address.ip {
+        IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, options.scope).into(),
+    });
     bind(socket.as_raw_fd(), &name).map_err(ListenError::Bind)?;
     // The kernel takes more than its own limit and clips it; `Backlog` does not.
     let backlog = Backlog::new(options.backlog).unwrap_or(Backlog::MAXCONN);

@@ -5,8 +5,11 @@
 use std::ffi::CString;
 use std::net::SocketAddr;
 
+use nix::net::if_::if_indextoname;
+
 /// Variables that configure sslserver. The application gets one only if a rule sets it.
-const OURS: [&str; 20] = [
+const OURS: [&str; 23] = [
+    "ALPN",
     "CADIR",
     "CAFILE",
     "CCADIR",
@@ -24,18 +27,22 @@ const OURS: [&str; 20] = [
     "MAXCONIP",
     "MAXCONNET",
     "PROTO",
+    "PROXYFROM",
+    "SNI_STRICT",
     "TLSMAX",
     "TLSMIN",
     "VERIFYDEPTH",
 ];
 
 /// What a session may say, by how the names begin.
-const TLS: [&str; 6] = [
+const TLS: [&str; 8] = [
+    "SSL_ALPN",
     "SSL_CIPHER",
     "SSL_CLIENT_",
     "SSL_PROTOCOL",
     "SSL_SERVER_",
     "SSL_SESSION_ID",
+    "SSL_TLS_SNI",
     "SSL_VERSION_",
 ];
 
@@ -86,6 +93,16 @@ impl Environment {
         };
         self.set(b"PROTO", protocol);
         let families = [("SSL", true), ("TCP", tcp), ("TCP6", tcp && six)];
+        let interface = match remote {
+            SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(interface(remote.scope_id())),
+            _ => None,
+        };
+        if let Some(interface) = &interface {
+            self.set(b"SSLINTERFACE", interface);
+            if tcp {
+                self.set(b"TCP6INTERFACE", interface);
+            }
+        }
         for (family, _) in families.iter().filter(|(_, wanted)| *wanted) {
             let mut fact = |name: &str, value: &[u8]| {
                 self.set(format!("{family}{name}").as_bytes(), value);
@@ -150,6 +167,12 @@ impl Environment {
         };
         self.variables.iter().filter_map(join).collect()
     }
+}
+
+/// The name of an interface by its number.
+fn interface(number: u32) -> Vec<u8> {
+    let name = if_indextoname(number).map(CString::into_bytes);
+    name.unwrap_or_else(|_| b"[unknown]".to_vec())
 }
 
 #[cfg(test)]

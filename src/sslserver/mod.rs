@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
 
 use self::application::Launcher;
@@ -131,9 +132,16 @@ fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
         )),
         HostError::NoAddress => Error::fatal(format_args!("no IP address for: {host}")),
     })?;
+    let scope = match &options.interface {
+        None => 0,
+        Some(name) => if_nametoindex(name.as_str()).map_err(|errno| {
+            Error::fatal(format_args!("unknown interface: {name}: {}", errno.desc()))
+        })?,
+    };
     let how = ListenOptions {
         backlog: options.backlog,
         delay: options.delay,
+        scope,
     };
     listen::open(address, port, &how).map_err(|error| match error {
         ListenError::Create(errno) => {

@@ -34,7 +34,7 @@ const ARGUMENTS: [(char, &str); 12] = [
 ];
 
 /// Known letters that this version cannot serve.
-const NOT_YET: &str = "hprtI";
+const NOT_YET: &str = "hprt";
 
 /// A banner must fit into an empty pipe, where it waits for its client.
 const MAX_BANNER: usize = 4096;
@@ -86,6 +86,8 @@ pub struct Options {
     pub ids_from_environment: bool,
     /// `-l`
     pub local_name: Option<Vec<u8>>,
+    /// `-I`: the interface of a link-local address.
+    pub interface: Option<String>,
     /// `-T`
     pub handshake: Duration,
     /// `-w`
@@ -120,6 +122,7 @@ impl Default for Options {
             gid: 0,
             ids_from_environment: false,
             local_name: None,
+            interface: None,
             handshake: Duration::from_secs(26),
             idle: Duration::from_secs(3600),
             host: String::new(),
@@ -234,6 +237,7 @@ impl Options {
             'g' => self.gid = number(0, MAX_ID)? as u32,
             'T' => self.handshake = seconds()?,
             'w' => self.idle = seconds()?,
+            'I' => self.interface = Some(value.to_string_lossy().into_owned()),
             'y' => self.early_rules = Some(value.into()),
             'x' => self.rules = Some(value.into()),
             'l' => self.local_name = Some(value.into_vec()),

@@ -7,7 +7,7 @@ use openssl::dh::Dh;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Public};
 use openssl::ssl::{
-    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
+    AlpnError, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
     SslVerifyMode, SslVersion,
 };
 use openssl::x509::verify::X509VerifyFlags;
@@ -84,6 +84,9 @@ pub fn build(
         .set_max_proto_version(settings.max.map(version))
         .map_err(&general)?;
     algorithms(&mut context, settings)?;
+    if let Some(protocols) = &settings.alpn {
+        offer(&mut context, protocols);
+    }
     for (number, chain) in parts.chains.iter().enumerate() {
         add_key(&mut context, number, chain)
             .map_err(refused("unable to use certificate", &subject(chain)))?;
@@ -124,6 +127,28 @@ fn ask_clients(
         context.add_client_ca(certificate)?;
     }
     Ok(())
+}
+
+/// Chooses the first of our protocols that the client knows too; none is an alert (RFC 7301, 3.2).
+fn offer(context: &mut SslContextBuilder, ours: &[u8]) {
+    let ours = ours.to_vec();
+    context.set_alpn_select_callback(move |_, theirs| {
+        let chosen = names(&ours).find(|name| names(theirs).any(|other| other == *name));
+        // The answer must lie in what the client sent.
+        chosen
+            .and_then(|chosen| names(theirs).find(|other| *other == chosen))
+            .ok_or(AlpnError::ALERT_FATAL)
+    });
+}
+
+/// The names of a list that has each behind its length.
+fn names(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = list.split_first()?;
+        let (name, rest) = rest.split_at_checked((*length).into())?;
+        list = rest;
+        Some(name)
+    })
 }
 
 fn algorithms(context: &mut SslContextBuilder, settings: &Settings) -> Result<(), Refused> {

@@ -3,7 +3,7 @@
 
 use openssl::asn1::{Asn1Object, Asn1TimeRef};
 use openssl::nid::Nid;
-use openssl::ssl::SslRef;
+use openssl::ssl::{NameType, SslRef};
 use openssl::x509::{X509NameRef, X509Ref};
 
 /// Attributes of a distinguished name that have a variable of their own, by object identifier.
@@ -54,6 +54,12 @@ pub fn session(variables: &mut Variables, ssl: &SslRef) {
             "SSL_CIPHER_ALGKEYSIZE",
             bits.algorithm.to_string().as_bytes(),
         );
+    }
+    if let Some(name) = ssl.servername_raw(NameType::HOST_NAME) {
+        variables.set("SSL_TLS_SNI", name);
+    }
+    if let Some(protocol) = ssl.selected_alpn_protocol() {
+        variables.set("SSL_ALPN", protocol);
     }
     variables.set("SSL_VERSION_INTERFACE", b"ucspi-ssl");
     variables.set(

@@ -27,6 +27,8 @@ pub struct Settings {
     pub min: Version,
     /// `None`: up to what the library has.
     pub max: Option<Version>,
+    /// Protocols that are offered inside TLS, the preferred one first, as they stand in a ClientHello (RFC 7301).
+    pub alpn: Option<Vec<u8>>,
     /// How many certificates may stand between a client's and one that we trust.
     pub verify_depth: u32,
 }
@@ -97,7 +99,16 @@ impl Settings {
                     wanted: "a number from 0 to 100",
                 })?,
         };
+        let alpn = match text("ALPN")? {
+            None => None,
+            Some(value) => Some(protocols(&value).ok_or(BadSetting {
+                name: "ALPN",
+                value,
+                wanted: "a list of names of 1 to 255 bytes with commas between them",
+            })?),
+        };
         Ok(Settings {
+            alpn,
             verify_depth,
             ciphers: text("CIPHERS")?,
             ciphersuites: text("CIPHERSUITES")?,
@@ -106,6 +117,17 @@ impl Settings {
             max,
         })
     }
+}
+
+/// `imap,http/1.1` with each name behind its length.
+fn protocols(list: &str) -> Option<Vec<u8>> {
+    let mut encoded = Vec::new();
+    for name in list.split(',') {
+        let length = u8::try_from(name.len()).ok().filter(|&length| length > 0)?;
+        encoded.push(length);
+        encoded.extend(name.as_bytes());
+    }
+    Some(encoded)
 }
 
 impl Version {
@@ -155,6 +177,15 @@ mod tests {
     fn a_maximum_below_the_minimum_is_refused() {
         let error = read(&[("TLSMIN", "1.3"), ("TLSMAX", "1.2")]).unwrap_err();
         assert_eq!(error.to_string(), "TLSMAX: \"1.2\" is not as new as TLSMIN");
+    }
+
+    #[test]
+    fn protocols_are_written_as_in_a_client_hello() {
+        let settings = read(&[("ALPN", "imap,http/1.1")]).unwrap();
+        assert_eq!(settings.alpn.as_deref(), Some(&b"\x04imap\x08http/1.1"[..]));
+        for bad in ["imap,,x", ",", &"x".repeat(256)] {
+            assert!(read(&[("ALPN", bad)]).is_err(), "{bad}");
+        }
     }
 
     #[test]
