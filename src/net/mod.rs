@@ -1,4 +1,5 @@
-//! Addresses and listening sockets.
+//! Addresses, listening sockets, and what proxies announce.
 
 pub mod address;
 pub mod listen;
+pub mod proxy_header;

@@ -1,0 +1,46 @@
+//! Every message between roles: a file for each role that the rest talk to, and here the channels by who sends to whom.
+#![forbid(unsafe_code)]
+
+mod keeper;
+mod session;
+mod terminator;
+
+pub use keeper::{FromKeeper, NewSession, PublicPart, Reply, Request, ToKeeper};
+pub use session::{Ending, SessionReport};
+pub use terminator::{FromTerminator, ToTerminator};
+
+use super::channel::{Channel, Message, Reader, Writer};
+
+/// Text for the log that one role hands another.
+const MAX_TEXT: usize = 4096;
+
+pub type ListenerToKeeper = Channel<ToKeeper, FromKeeper>;
+pub type KeeperToListener = Channel<FromKeeper, ToKeeper>;
+pub type KeeperToTerminator = Channel<PublicPart, NewSession>;
+pub type TerminatorToKeeper = Channel<NewSession, PublicPart>;
+pub type SessionToKeeper = Channel<Request, Reply>;
+pub type KeeperToSession = Channel<Reply, Request>;
+pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
+pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
+pub type ListenerToSession = Channel<Nothing, SessionReport>;
+pub type SessionToListener = Channel<SessionReport, Nothing>;
+
+/// The sender of this direction never speaks.
+pub enum Nothing {}
+
+impl Message for Nothing {
+    const MAX: usize = 1;
+
+    fn encode(&self, _: &mut Writer) {
+        match *self {}
+    }
+
+    fn decode(_: &mut Reader<'_>) -> Option<Self> {
+        None
+    }
+}
+
+/// Cuts a text at the bound of the channel rather than losing the message.
+fn clip(text: &str) -> &[u8] {
+    &text.as_bytes()[..text.len().min(MAX_TEXT)]
+}

@@ -1,0 +1,129 @@
+//! What a session reports.
+#![forbid(unsafe_code)]
+
+use super::{MAX_TEXT, clip};
+use crate::privsep::channel::{Message, Reader, Writer};
+
+/// The `SSL_*` variables of a connection, a client's certificate chain among them.
+const MAX_ENVIRONMENT: usize = 96 * 1024;
+
+/// Session to listener.
+pub enum SessionReport {
+    /// The handshake is done: the application may start.
+    Established {
+        /// Protocol and cipher as the log shows them, `TLSv1.3:TLS_AES_256_GCM_SHA384`.
+        summary: String,
+        /// `SSL_*` variables as `NAME=value` strings, each closed by NUL; empty if nobody asked for them.
+        environment: Vec<u8>,
+    },
+    /// No handshake; the session leaves.
+    Failed { pid: u32, reason: String },
+    /// The handshake was done, but the client is not whom it must be; the session leaves.
+    Refused { reason: String },
+    /// The relay is over; the session leaves.
+    Finished {
+        /// Decrypted bytes from the client, and bytes of the application's.
+        received: u64,
+        sent: u64,
+        ending: Ending,
+    },
+}
+
+/// How a relay ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both sides said all they had to say.
+    Complete,
+    /// The client went away before the application was done.
+    ClientGone(String),
+    /// The application never asked for TLS.
+    Plain,
+    /// There was no handshake, and a [`SessionReport::Failed`] said why.
+    Failed,
+    /// Nothing moved for twice the time of `-w`.
+    Idle,
+    /// The client broke the protocol.
+    Broken(String),
+}
+
+impl Message for SessionReport {
+    const MAX: usize = 64 + MAX_TEXT + MAX_ENVIRONMENT;
+
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            SessionReport::Established {
+                summary,
+                environment,
+            } => {
+                out.byte(b'E');
+                out.string(clip(summary));
+                out.string(environment);
+            }
+            SessionReport::Failed { pid, reason } => {
+                out.byte(b'F');
+                out.word(*pid);
+                out.string(clip(reason));
+            }
+            SessionReport::Refused { reason } => {
+                out.byte(b'R');
+                out.string(clip(reason));
+            }
+            SessionReport::Finished {
+                received,
+                sent,
+                ending,
+            } => {
+                let (tag, text) = match ending {
+                    Ending::Complete => (b'C', ""),
+                    Ending::ClientGone(reason) => (b'G', reason.as_str()),
+                    Ending::Idle => (b'I', ""),
+                    Ending::Plain => (b'P', ""),
+                    Ending::Failed => (b'F', ""),
+                    Ending::Broken(reason) => (b'B', reason.as_str()),
+                };
+                out.byte(b'D');
+                out.long(*received);
+                out.long(*sent);
+                out.byte(tag);
+                out.string(clip(text));
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        match input.byte()? {
+            b'E' => Some(SessionReport::Established {
+                summary: input.text()?,
+                environment: input.string()?.to_vec(),
+            }),
+            b'F' => Some(SessionReport::Failed {
+                pid: input.word()?,
+                reason: input.text()?,
+            }),
+            b'R' => Some(SessionReport::Refused {
+                reason: input.text()?,
+            }),
+            b'D' => {
+                let received = input.long()?;
+                let sent = input.long()?;
+                let tag = input.byte()?;
+                let text = input.text()?;
+                let ending = match tag {
+                    b'C' => Ending::Complete,
+                    b'G' => Ending::ClientGone(text),
+                    b'I' => Ending::Idle,
+                    b'P' => Ending::Plain,
+                    b'F' => Ending::Failed,
+                    b'B' => Ending::Broken(text),
+                    _ => return None,
+                };
+                Some(SessionReport::Finished {
+                    received,
+                    sent,
+                    ending,
+                })
+            }
+            _ => None,
+        }
+    }
+}
