@@ -24,7 +24,7 @@ use sslserver::privsep::role::Confinement;
 use sslserver::sys::identity::Identity;
 use sslserver::sys::process;
 use sslserver::tls::client::TrustFiles;
-use sslserver::tls::material::{Files, PairFiles};
+use sslserver::tls::material::{Files, PairFiles, SetFiles};
 use sslserver::tls::settings::Version;
 use sslserver::tls::signing::scheme;
 
@@ -51,14 +51,17 @@ impl Keeper {
                 root: None,
                 identity: Identity::current(),
             },
-            pairs: vec![PairFiles {
-                certificate: cert_file,
-                is_chain: false,
-                key: key_file,
-            }],
-            dh: None,
-            trust: TrustFiles::default(),
-            oldest: Version::Tls12,
+            files: SetFiles {
+                pairs: vec![PairFiles {
+                    certificate: cert_file,
+                    is_chain: false,
+                    key: key_file,
+                }],
+                folder: None,
+                dh: None,
+                trust: TrustFiles::default(),
+                oldest: Version::Tls12,
+            },
         };
         let (listener, end) = ListenerToKeeper::pair().expect("a channel");
         let body = |mut ends: Vec<OwnedFd>| {
@@ -74,6 +77,7 @@ impl Keeper {
             FromKeeper::Loaded { dh_bits: 0 } => {}
             FromKeeper::Loaded { .. } => panic!("parameters that nobody gave"),
             FromKeeper::Warning(text) | FromKeeper::Fatal(text) => panic!("{text}"),
+            _ => panic!("a set that nobody asked for"),
         }
         let (terminator, end) = TerminatorToKeeper::pair().expect("a channel");
         listener

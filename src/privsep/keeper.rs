@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,15 +14,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::channel::ChannelError;
 use super::message::{
-    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, PublicPart, Reply, Request,
+    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, Reply, Request, ToKeeper,
 };
 use super::role::{self, Confinement};
+use super::safe::Safe;
 use super::sandbox;
 use crate::sys::{descriptor, words};
-use crate::tls::client::TrustFiles;
-use crate::tls::material::{self, Files, Material, PairFiles};
-use crate::tls::settings::Version;
-use crate::tls::signing;
+use crate::tls::material::{Files, SetFiles};
 use crate::tls::tickets::TicketSecrets;
 
 /// How long the password may take to arrive on its descriptor; somebody may have to type it.
@@ -34,11 +32,8 @@ const MAX_PASSWORD: usize = 1024;
 #[derive(Clone)]
 pub struct Orders {
     pub confinement: Confinement,
-    pub pairs: Vec<PairFiles>,
-    pub dh: Option<PathBuf>,
-    pub trust: TrustFiles,
-    /// Below TLS 1.2 the handshake is signed with SHA-1.
-    pub oldest: Version,
+    /// The set that connections have unless a rule says otherwise.
+    pub files: SetFiles,
 }
 
 /// What the keeper is given by descriptor.
@@ -53,19 +48,20 @@ pub struct Given {
 /// Runs the keeper to its end, which is the listener's.
 pub fn run(orders: &Orders, given: Given) -> u8 {
     role::take_up(c"ssl-keeper");
+    let listener = given.listener;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
     let prepared = epoll
         .map_err(|errno| format!("fatal: (111) keeper: {}", errno.desc()))
-        .and_then(|epoll| Ok((prepare(orders, &given)?, epoll)));
+        .and_then(|epoll| {
+            let safe = prepare(orders, given.password.as_ref(), &given.opened)?;
+            Ok((safe, epoll))
+        });
     match prepared {
-        Ok((material, epoll)) => match serve(&material, orders.oldest, &epoll, &given.listener) {
+        Ok((safe, epoll)) => match serve(safe, &epoll, &listener) {
             Ok(()) => 0,
-            Err(errno) => fail(
-                &given.listener,
-                format!("fatal: (111) keeper: {}", errno.desc()),
-            ),
+            Err(errno) => fail(&listener, format!("fatal: (111) keeper: {}", errno.desc())),
         },
-        Err(text) => fail(&given.listener, text),
+        Err(text) => fail(&listener, text),
     }
 }
 
@@ -75,7 +71,7 @@ fn fail(listener: &KeeperToListener, text: String) -> u8 {
     111
 }
 
-fn prepare(orders: &Orders, given: &Given) -> Result<Material, String> {
+fn prepare(orders: &Orders, password: Option<&OwnedFd>, opened: &Files) -> Result<Safe, String> {
     // The library reads its configuration file, so before the root changes.
     openssl::init();
     let confined = role::confine(&orders.confinement);
@@ -83,21 +79,16 @@ fn prepare(orders: &Orders, given: &Given) -> Result<Material, String> {
         Some(root) => format!("fatal: (111) {error} (SSL_CHROOT is {})", root.display()),
         None => format!("fatal: (111) {error}"),
     })?;
-    let password = match &given.password {
-        Some(source) => Some(read_password(source)?),
-        None => None,
+    let mut safe = Safe {
+        password: password.map(read_password).transpose()?,
+        keys: Vec::new(),
+        sets: HashMap::new(),
+        tickets: TicketSecrets::default(),
     };
-    let dh = orders.dh.as_deref();
-    let material = material::load(
-        &given.opened,
-        &orders.pairs,
-        dh,
-        &orders.trust,
-        password.as_deref(),
-    )
-    .map_err(|error| format!("error: (111) {error}"))?;
+    let loaded = safe.load(0, &orders.files, opened);
+    loaded.map_err(|error| format!("error: (111) {error}"))?;
     sandbox::confine_keeper()?;
-    Ok(material)
+    Ok(safe)
 }
 
 /// Reads up to NUL or the end.
@@ -137,26 +128,34 @@ enum Peer {
 
 const LISTENER: u64 = 0;
 
-fn serve(
-    material: &Material,
-    oldest: Version,
-    epoll: &Epoll,
-    listener: &KeeperToListener,
-) -> Result<(), Errno> {
+/// Everybody who talks to the keeper.
+struct Company<'a> {
+    epoll: &'a Epoll,
+    listener: &'a KeeperToListener,
+    peers: HashMap<u64, Peer>,
+    next: u64,
+    /// The terminator that new sets are told, and how many there were.
+    terminator: u64,
+    terminators: u32,
+}
+
+fn serve(mut safe: Safe, epoll: &Epoll, listener: &KeeperToListener) -> Result<(), Errno> {
     epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    for warning in &material.warnings {
-        tell(listener, FromKeeper::Warning(warning.clone()));
+    if let Some(set) = safe.sets.get(&0) {
+        for warning in &set.warnings {
+            tell(listener, FromKeeper::Warning(warning.clone()));
+        }
+        let dh_bits = set.dh.as_ref().map_or(0, |dh| dh.bits);
+        tell(listener, FromKeeper::Loaded { dh_bits });
     }
-    let dh_bits = material.dh.as_ref().map_or(0, |dh| dh.bits);
-    tell(listener, FromKeeper::Loaded { dh_bits });
-    let mut secrets = Secrets {
-        material,
-        oldest,
-        tickets: TicketSecrets::default(),
+    let mut company = Company {
+        epoll,
         listener,
+        peers: HashMap::new(),
+        next: LISTENER + 1,
+        terminator: LISTENER,
+        terminators: 0,
     };
-    let mut peers: HashMap<u64, Peer> = HashMap::new();
-    let mut next = LISTENER + 1;
     let mut events = [EpollEvent::empty(); 64];
     loop {
         let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -164,78 +163,107 @@ fn serve(
             other => other?,
         };
         for event in &events[..count] {
-            let newcomer = match event.data() {
+            match event.data() {
                 LISTENER => match listener.try_receive() {
-                    Ok(Some((_, mut ends))) => ends.pop().map(|end| {
-                        let terminator = KeeperToTerminator::from_end(end);
-                        publish(material, &terminator);
-                        Peer::Terminator(terminator)
-                    }),
-                    Ok(None) => None,
+                    Ok(Some((order, ends))) => company.obey(&mut safe, order, ends),
+                    Ok(None) => {}
                     // The listener has ended, and so has the service.
                     Err(_) => return Ok(()),
                 },
-                number => match peers.get_mut(&number) {
-                    Some(Peer::Terminator(terminator)) => match terminator.try_receive() {
-                        Ok(Some((_, mut ends))) => ends.pop().map(|end| {
-                            Peer::Session(KeeperToSession::from_end(end), Served::default())
-                        }),
-                        Ok(None) => None,
-                        Err(_) => {
-                            peers.remove(&number);
-                            None
-                        }
-                    },
-                    Some(Peer::Session(session, served)) => {
-                        if !answer(&mut secrets, session, served) {
-                            peers.remove(&number);
-                        }
-                        None
-                    }
-                    None => None,
-                },
-            };
-            if let Some(peer) = newcomer {
-                let end = match &peer {
-                    Peer::Terminator(terminator) => terminator.as_fd(),
-                    Peer::Session(session, _) => session.as_fd(),
-                };
-                if epoll
-                    .add(end, EpollEvent::new(EpollFlags::EPOLLIN, next))
-                    .is_ok()
-                {
-                    peers.insert(next, peer);
-                    next += 1;
-                }
+                number => company.hear(&mut safe, number),
             }
         }
+    }
+}
+
+impl Company<'_> {
+    /// Does what the listener says.
+    fn obey(&mut self, safe: &mut Safe, order: ToKeeper, mut ends: Vec<OwnedFd>) {
+        match order {
+            ToKeeper::Terminator => {
+                let Some(end) = ends.pop() else {
+                    return;
+                };
+                let terminator = KeeperToTerminator::from_end(end);
+                safe.publish(0, &terminator);
+                self.terminators += 1;
+                if let Some(number) = self.welcome(Peer::Terminator(terminator)) {
+                    self.terminator = number;
+                }
+            }
+            ToKeeper::Set {
+                number,
+                files,
+                opened,
+            } => {
+                let opened = opened.into_iter().zip(ends.into_iter().map(File::from));
+                let opened = Files {
+                    opened: opened.collect(),
+                };
+                if !safe.sets.contains_key(&number)
+                    && let Err(error) = safe.load(number, &files, &opened)
+                {
+                    let reason = error.to_string();
+                    return tell(self.listener, FromKeeper::SetFailed { number, reason });
+                }
+                for warning in safe.sets.get(&number).iter().flat_map(|set| &set.warnings) {
+                    tell(self.listener, FromKeeper::Warning(warning.clone()));
+                }
+                if let Some(Peer::Terminator(terminator)) = self.peers.get(&self.terminator) {
+                    safe.publish(number, terminator);
+                }
+                let terminators = self.terminators;
+                tell(
+                    self.listener,
+                    FromKeeper::SetLoaded {
+                        number,
+                        terminators,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Takes in what a terminator or session says.
+    fn hear(&mut self, safe: &mut Safe, number: u64) {
+        match self.peers.get_mut(&number) {
+            Some(Peer::Terminator(terminator)) => match terminator.try_receive() {
+                Ok(Some((_, mut ends))) => {
+                    if let Some(end) = ends.pop() {
+                        let session = KeeperToSession::from_end(end);
+                        self.welcome(Peer::Session(session, Served::default()));
+                    }
+                }
+                Ok(None) => {}
+                Err(_) => drop(self.peers.remove(&number)),
+            },
+            Some(Peer::Session(session, served)) => {
+                let more = answer(safe, session, served, self.listener);
+                if !more {
+                    self.peers.remove(&number);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn welcome(&mut self, peer: Peer) -> Option<u64> {
+        let end = match &peer {
+            Peer::Terminator(terminator) => terminator.as_fd(),
+            Peer::Session(session, _) => session.as_fd(),
+        };
+        let number = self.next;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
+        self.epoll.add(end, event).ok()?;
+        self.peers.insert(number, peer);
+        self.next += 1;
+        Some(number)
     }
 }
 
 /// The log is a courtesy: a full or closed channel must not stop the signatures.
 fn tell(listener: &KeeperToListener, message: FromKeeper) {
     let _ = listener.try_send(&message, &[]);
-}
-
-/// Sends a new terminator the public parts. One that does not take them will be found dead.
-fn publish(material: &Material, terminator: &KeeperToTerminator) {
-    let chains = material.pairs.iter().map(|pair| {
-        let chain = pair.chain.iter();
-        PublicPart::Chain(chain.filter_map(|one| one.to_der().ok()).collect())
-    });
-    let dh = material.dh.iter();
-    let trust = &material.trust;
-    let parts = chains
-        .chain(dh.map(|dh| PublicPart::DhParameters(dh.pem.clone())))
-        .chain(trust.anchors.iter().cloned().map(PublicPart::Anchor))
-        .chain(trust.names.iter().cloned().map(PublicPart::Name))
-        .chain(trust.revoked.iter().cloned().map(PublicPart::Revoked))
-        .chain([PublicPart::End]);
-    for part in parts {
-        if terminator.send(&part, &[]).is_err() {
-            return;
-        }
-    }
 }
 
 /// What a session has had already.
@@ -246,14 +274,19 @@ struct Served {
 }
 
 /// Answers a session. `false`: it had all it gets, or asked for what it must not have.
-fn answer(secrets: &mut Secrets<'_>, session: &KeeperToSession, served: &mut Served) -> bool {
+fn answer(
+    safe: &mut Safe,
+    session: &KeeperToSession,
+    served: &mut Served,
+    listener: &KeeperToListener,
+) -> bool {
     let refusal = match session.try_receive() {
         Ok(Some((Request::Open(name), _))) if !served.opened && !served.signed => {
             served.opened = true;
             let reply = Reply {
                 signature: Vec::new(),
-                opened: secrets.tickets.open(name),
-                fresh: secrets.tickets.fresh(Instant::now()).ok(),
+                opened: safe.tickets.open(name),
+                fresh: safe.tickets.fresh(Instant::now()).ok(),
             };
             return session.try_send(&reply, &[]).is_ok();
         }
@@ -266,12 +299,12 @@ fn answer(secrets: &mut Secrets<'_>, session: &KeeperToSession, served: &mut Ser
             _,
         ))) if !served.signed => {
             served.signed = true;
-            match secrets.sign(key, scheme, &message) {
+            match safe.sign(key, scheme, &message) {
                 Ok(signature) => {
                     let reply = Reply {
                         signature,
                         opened: None,
-                        fresh: secrets.tickets.fresh(Instant::now()).ok(),
+                        fresh: safe.tickets.fresh(Instant::now()).ok(),
                     };
                     return session.try_send(&reply, &[]).is_ok();
                 }
@@ -284,25 +317,8 @@ fn answer(secrets: &mut Secrets<'_>, session: &KeeperToSession, served: &mut Ser
         Ok(None) | Err(_) => return false,
     };
     tell(
-        secrets.listener,
+        listener,
         FromKeeper::Warning(format!("keeper refused to sign: {refusal}")),
     );
     false
-}
-
-/// All that the keeper knows, and whom it tells.
-struct Secrets<'a> {
-    material: &'a Material,
-    oldest: Version,
-    tickets: TicketSecrets,
-    listener: &'a KeeperToListener,
-}
-
-impl Secrets<'_> {
-    fn sign(&self, key: u16, scheme: u16, message: &[u8]) -> Result<Vec<u8>, String> {
-        let pair = self.material.pairs.get(usize::from(key));
-        let pair = pair.ok_or("there is no such key")?;
-        signing::sign(&pair.key, scheme, message, self.oldest)
-            .map_err(|refusal| refusal.to_string())
-    }
 }

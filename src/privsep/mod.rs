@@ -4,6 +4,7 @@ pub mod channel;
 pub mod keeper;
 pub mod message;
 pub mod role;
+mod safe;
 mod sandbox;
 pub mod session;
 pub mod terminator;

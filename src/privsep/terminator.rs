@@ -2,6 +2,7 @@
 //! connection that the listener hands it. It never reads from a client itself.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -9,15 +10,16 @@ use std::time::{Duration, Instant};
 use openssl::x509::{X509, X509Crl};
 
 use super::message::{
-    FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper, SessionToListener,
-    TerminatorToKeeper, TerminatorToListener, ToTerminator,
+    ConnectionOrder, FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper,
+    SessionToListener, TerminatorToKeeper, TerminatorToListener, ToTerminator,
 };
 use super::role::{self, Confinement};
 use super::sandbox;
 use super::session::keeper::RemoteKeeper;
 use super::session::{self, Connection, Service, SessionSettings};
 use crate::sys::{descriptor, heap, process, signal};
-use crate::tls::context::{self, PublicParts};
+use crate::tls::client::Demand;
+use crate::tls::context::{self, PublicParts, Purpose};
 use crate::tls::environment::{self, Variables};
 use crate::tls::settings::Settings;
 use crate::tls::{provider, rehearsal};
@@ -26,8 +28,6 @@ use crate::tls::{provider, rehearsal};
 const KEEPER_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between tries to make a process when there are none to be had.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
-/// Sessions are cheap to have, not to keep; a chain is a few kilobytes.
-const MAX_CHAINS: usize = 64;
 
 /// What the terminator needs to know from the listener's options.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Orders {
     pub confinement: Confinement,
     pub tls: Settings,
     pub session: SessionSettings,
+    pub demand: Demand,
     /// Somebody may ask for `SSL_*`.
     pub wants_variables: bool,
 }
@@ -57,10 +58,32 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
     if listener.send(&FromTerminator::Ready, &[]).is_err() {
         return 0;
     }
+    let mut services = HashMap::from([(0, Ok(service))]);
     // Ends when the listener does, or breaks its word.
     while let Ok((order, ends)) = listener.receive() {
-        if let Some(ends) = Ends::sort(ends) {
-            start(&service, &listener, &keeper, order, ends);
+        match order {
+            ToTerminator::Set {
+                number,
+                settings,
+                demand,
+            } => {
+                let purpose = Purpose {
+                    set: number,
+                    settings: &settings,
+                    demand,
+                };
+                services.insert(number, serve(orders, &keeper, &purpose));
+            }
+            ToTerminator::Connection(order) => {
+                let Some(ends) = Ends::sort(ends) else {
+                    continue;
+                };
+                match services.get(&order.set) {
+                    Some(Ok(service)) => start(service, &listener, &keeper, order, ends),
+                    Some(Err(reason)) => give_up(ends.report, reason),
+                    None => give_up(ends.report, "no such set of keys"),
+                }
+            }
         }
     }
     0
@@ -70,46 +93,66 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
     // The library reads its configuration file, so before the root changes.
     openssl::init();
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
-    let parts = learn(keeper)?;
-    let context = context::build(&parts, &orders.tls, orders.session.demand)
-        .map_err(|e| format!("error: (111) {e}"))?;
-    rehearsal::rehearse(&context, || {
+    let purpose = Purpose {
+        set: 0,
+        settings: &orders.tls,
+        demand: orders.demand,
+    };
+    let service = serve(orders, keeper, &purpose).map_err(|text| format!("error: (111) {text}"))?;
+    rehearsal::rehearse(&service.context, || {
         let keeper = introduce(keeper).map(RemoteKeeper::new);
         provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
     });
     // The last channel of the rehearsal must not be there to be dropped in a session.
     provider::set_keeper(None);
+    sandbox::confine_terminator()?;
+    Ok(service)
+}
+
+/// Learns a set of keys and makes what its sessions need.
+fn serve(
+    orders: &Orders,
+    keeper: &TerminatorToKeeper,
+    purpose: &Purpose<'_>,
+) -> Result<Service, String> {
+    let parts = learn(keeper)?;
     let mut certificates = Vec::new();
     if orders.wants_variables {
-        for leaf in parts.chains.iter().filter_map(|chain| chain.first()) {
+        for leaf in parts.chains.iter().filter_map(|(_, chain)| chain.first()) {
             let mut variables = Variables::default();
             environment::certificate(&mut variables, "SSL_SERVER", leaf);
             certificates.push((leaf.clone(), variables));
         }
     }
-    sandbox::confine_terminator()?;
     Ok(Service {
-        context,
+        context: context::build(parts, purpose).map_err(|refused| refused.to_string())?,
         certificates,
         settings: orders.session.clone(),
+        demand: purpose.demand,
     })
 }
 
-/// Receives the public parts from the keeper.
+/// Receives the public parts of a set from the keeper.
 fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
-    let bad = |stack| format!("error: (111) unable to load certificate: {stack}");
+    let bad = |stack| format!("unable to load certificate: {stack}");
     let mut parts = PublicParts::default();
     loop {
-        let (part, _) = keeper.receive_within(KEEPER_PATIENCE).map_err(|error| {
-            format!("fatal: (111) terminator hears nothing from keeper: {error}")
-        })?;
+        let (part, _) = keeper
+            .receive_within(KEEPER_PATIENCE)
+            .map_err(|error| format!("terminator hears nothing from keeper: {error}"))?;
         match part {
-            PublicPart::Chain(certificates) if parts.chains.len() < MAX_CHAINS => {
+            PublicPart::Chain {
+                key,
+                named: true,
+                certificates,
+            } => parts.named.add(key, &certificates),
+            PublicPart::Chain {
+                key, certificates, ..
+            } => {
                 let chain: Result<Vec<X509>, _> =
                     certificates.iter().map(|der| X509::from_der(der)).collect();
-                parts.chains.push(chain.map_err(bad)?);
+                parts.chains.push((key, chain.map_err(bad)?));
             }
-            PublicPart::Chain(_) => return Err("error: (111) too many certificates".into()),
             PublicPart::DhParameters(pem) => parts.dh = Some(pem),
             PublicPart::Anchor(der) => parts.anchors.push(X509::from_der(&der).map_err(bad)?),
             PublicPart::Name(der) => parts.names.push(X509::from_der(&der).map_err(bad)?),
@@ -159,7 +202,7 @@ fn start(
     service: &Service,
     listener: &TerminatorToListener,
     keeper: &TerminatorToKeeper,
-    order: ToTerminator,
+    order: ConnectionOrder,
     ends: Ends,
 ) {
     let deadline = Instant::now() + Duration::from_millis(order.patience.into());
@@ -202,7 +245,7 @@ fn start(
 
 fn be_session(
     service: &Service,
-    order: &ToTerminator,
+    order: &ConnectionOrder,
     ends: Vec<OwnedFd>,
     deadline: Instant,
 ) -> u8 {

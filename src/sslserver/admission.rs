@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::connection::{Connection, Handover, Kit, Plain, Purpose, Stage, Waiting, plain};
+use super::keysets::Outgoing;
 use super::limits::RuleLimits;
 use super::listener::{Listener, token};
 use super::log::{Ends, Level};
@@ -175,6 +175,19 @@ impl Listener {
         variables: Pairs,
         accepted: Instant,
     ) {
+        let set = match self.sets.number(&self.options, &variables) {
+            Ok(set) => set,
+            Err(reason) => {
+                let ip = remote.ip();
+                if self.faults.admits(ip, accepted) {
+                    self.log.line(
+                        Level::Warning,
+                        format_args!("error: (110) no keys for: {ip} {reason}"),
+                    );
+                }
+                return;
+            }
+        };
         let number = self.next;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
         if let Err(errno) = self.epoll.add(&kit.reports, event) {
@@ -187,6 +200,7 @@ impl Listener {
             local: local(&stream, remote),
             remote,
             client,
+            demand: self.sets.demand(set).unwrap_or(self.demand),
             variables,
             stage: Stage::Over,
             session: Some(kit.reports),
@@ -203,6 +217,7 @@ impl Listener {
             report: kit.report,
             control,
             client: remote.ip(),
+            set,
             deadline,
         };
         match own_control {
@@ -221,34 +236,37 @@ impl Listener {
                 connection.due = Some(deadline + GRACE);
                 self.deadlines.insert((deadline + GRACE, number));
                 self.connections.insert(number, connection);
-                self.held.push_back(handover);
-                self.hand_over();
+                self.dispatch(handover);
             }
         }
     }
 
-    /// Gives held clients to the terminator, or keeps them until there is room or another terminator.
+    /// Gives the terminator what is for it, or keeps it until there is room or another terminator.
     pub(super) fn hand_over(&mut self) {
         let Some(terminator) = self.roles.terminator.as_ref().filter(|t| t.ready) else {
             return;
         };
         let mut full = false;
-        while let Some(held) = self.held.front() {
-            let left = held.deadline.saturating_duration_since(Instant::now());
-            let order = ToTerminator {
-                patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-                client: held.client,
-                host: None,
+        while let Some(outgoing) = self.outgoing.front() {
+            let sent = match outgoing {
+                Outgoing::Client(client) => terminator
+                    .channel
+                    .try_send(&ToTerminator::Connection(client.order()), &client.ends()),
+                Outgoing::Set(number) => match self.sets.settings(*number) {
+                    Some((settings, demand)) => {
+                        let number = *number;
+                        let order = ToTerminator::Set {
+                            number,
+                            settings,
+                            demand,
+                        };
+                        terminator.channel.try_send(&order, &[])
+                    }
+                    None => Ok(()),
+                },
             };
-            let mut ends = vec![
-                held.stream.as_fd(),
-                held.input.as_fd(),
-                held.output.as_fd(),
-                held.report.as_fd(),
-            ];
-            ends.extend(held.control.as_ref().map(|control| control.as_fd()));
-            match terminator.channel.try_send(&order, &ends) {
-                Ok(()) => drop(self.held.pop_front()),
+            match sent {
+                Ok(()) => drop(self.outgoing.pop_front()),
                 Err(ChannelError::System(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS)) => {
                     full = true;
                     break;

@@ -15,10 +15,11 @@ use super::options::{Options, number};
 use crate::privsep::role::Confinement;
 use crate::sys::identity::Identity;
 use crate::tls::client::{Demand, TrustFiles};
-use crate::tls::material::PairFiles;
-use crate::tls::settings::Settings;
+use crate::tls::material::{PairFiles, SetFiles};
+use crate::tls::settings::{Settings, Version};
 
 /// Our own environment by name.
+#[derive(Clone)]
 pub struct Variables {
     values: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -29,6 +30,13 @@ impl Variables {
         Variables {
             values: own.collect(),
         }
+    }
+
+    /// The same with some of them changed.
+    pub fn with(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Variables {
+        let mut values = self.values.clone();
+        values.extend(changes.iter().cloned());
+        Variables { values }
     }
 
     /// An empty value means none.
@@ -66,9 +74,7 @@ impl Variables {
 
 /// The keys, as the keeper will see them.
 pub struct Keys {
-    pub pairs: Vec<PairFiles>,
-    pub dh: Option<PathBuf>,
-    pub trust: TrustFiles,
+    pub files: SetFiles,
     /// What clients have to show after all: CCAFILE=- asks nobody.
     pub demand: Demand,
     /// The listener opens the files, as root, because no SSL_USER is set who could.
@@ -136,7 +142,7 @@ impl Config {
             _ => {}
         }
         let opened = named.is_none() && am_root;
-        let keys = keys(options, variables, root.as_deref(), opened)?;
+        let keys = keys(options, variables, root.as_deref(), opened, tls.min)?;
         let per_client = variables.number("MAXCONIP", 1_000_000)?;
         Ok(Config {
             tls,
@@ -154,6 +160,31 @@ impl Config {
             notes,
         })
     }
+}
+
+/// What a connection has for which rules changed some of the variables.
+pub fn key_set(
+    options: &Options,
+    variables: &Variables,
+    config: &KeyConfig,
+) -> Result<(Settings, Keys), Error> {
+    let settings = Settings::from_environment(|name| variables.get(name).map(<[u8]>::to_vec))
+        .map_err(|bad| Error::BadSetting(bad.to_string()))?;
+    let root = config.root.as_deref();
+    let keys = keys(
+        options,
+        variables,
+        root,
+        config.opened_by_listener,
+        settings.min,
+    )?;
+    Ok((settings, keys))
+}
+
+/// What key sets of rules have in common with the first.
+pub struct KeyConfig {
+    pub root: Option<PathBuf>,
+    pub opened_by_listener: bool,
 }
 
 /// `-u`, `-g` and `-U`: the later of two does not matter, 0 is no change.
@@ -276,6 +307,7 @@ fn keys(
     variables: &Variables,
     root: Option<&Path>,
     opened_by_listener: bool,
+    oldest: Version,
 ) -> Result<Keys, Error> {
     let inside = |path: PathBuf| match root.and_then(|root| path.strip_prefix(root).ok()) {
         Some(rest) => Path::new("/").join(rest),
@@ -339,10 +371,14 @@ fn keys(
         ));
     }
     Ok(Keys {
-        pairs,
-        trust,
+        files: SetFiles {
+            pairs,
+            folder: variables.paths("CERTDIR").pop().map(inside),
+            dh: variables.paths("DHFILE").pop().map(inside),
+            trust,
+            oldest,
+        },
         demand,
-        dh: variables.paths("DHFILE").pop().map(inside),
         opened_by_listener,
     })
 }

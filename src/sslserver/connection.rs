@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -11,7 +11,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, pipe2};
 
 use crate::net::address::Network;
-use crate::privsep::message::{Ending, ListenerToSession, SessionToListener};
+use crate::privsep::message::{ConnectionOrder, Ending, ListenerToSession, SessionToListener};
+use crate::tls::client::Demand;
 
 /// Where a connection stands.
 pub enum Stage {
@@ -71,6 +72,8 @@ pub struct Connection {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub client: Network,
+    /// What the client has to show.
+    pub demand: Demand,
     /// Variables of the rules that matched.
     pub variables: Vec<(Vec<u8>, Vec<u8>)>,
     pub stage: Stage,
@@ -140,7 +143,34 @@ pub struct Handover {
     /// The session's end of the channel on which the application asks for TLS.
     pub control: Option<OwnedFd>,
     pub client: IpAddr,
+    /// Which set of keys.
+    pub set: u32,
     pub deadline: Instant,
+}
+
+impl Handover {
+    /// What the terminator is told.
+    pub fn order(&self) -> ConnectionOrder {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        ConnectionOrder {
+            set: self.set,
+            patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+            client: self.client,
+            host: None,
+        }
+    }
+
+    /// The descriptors that go with it, in the order of the message.
+    pub fn ends(&self) -> Vec<BorrowedFd<'_>> {
+        let mut ends = vec![
+            self.stream.as_fd(),
+            self.input.as_fd(),
+            self.output.as_fd(),
+            self.report.as_fd(),
+        ];
+        ends.extend(self.control.as_ref().map(AsFd::as_fd));
+        ends
+    }
 }
 
 /// The address without the IPv6 clothing that a dual-stack socket gives IPv4.

@@ -14,8 +14,9 @@ use nix::unistd::Pid;
 
 use super::application::Launcher;
 use super::config::Shown;
-use super::connection::{Connection, Handover, Kit};
+use super::connection::{Connection, Kit};
 use super::error::Error;
+use super::keysets::{KeySets, Outgoing};
 use super::limits::{Census, Limits};
 use super::log::{Level, Log, Spell};
 use super::options::Options;
@@ -95,8 +96,9 @@ pub struct Listener {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     pub(super) next: u64,
     pub(super) kit: Option<Kit>,
-    /// Clients that the terminator had no room for yet, in their order.
-    pub(super) held: VecDeque<Handover>,
+    /// What the terminator had no room for yet.
+    pub(super) outgoing: VecDeque<Outgoing>,
+    pub(super) sets: KeySets,
     pub(super) accepting: bool,
     /// Nothing is accepted, or no application started, before this.
     pub(super) accept_after: Option<Instant>,
@@ -127,6 +129,7 @@ pub struct Parts {
     pub signals: Signals,
     pub launcher: Launcher,
     pub roles: Roles,
+    pub sets: KeySets,
     pub settings: Shown,
 }
 
@@ -159,7 +162,8 @@ impl Listener {
             deadlines: BTreeSet::new(),
             next: token::FIRST_CONNECTION,
             kit: None,
-            held: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            sets: parts.sets,
             accepting: false,
             accept_after: None,
             start_after: None,
@@ -308,7 +312,7 @@ impl Listener {
 
     pub(super) fn may_accept(&self) -> bool {
         self.roles.is_ready()
-            && self.held.is_empty()
+            && self.outgoing.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running
             && self.connections.len() - self.running < self.limits.unfinished

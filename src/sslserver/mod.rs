@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod environment;
 mod error;
+mod keysets;
 mod limits;
 mod listener;
 mod log;
@@ -25,8 +26,9 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
 
 use self::application::Launcher;
-use self::config::{Config, Shown, Variables};
+use self::config::{Config, KeyConfig, Shown, Variables};
 use self::error::Error;
+use self::keysets::KeySets;
 use self::listener::{Listener, Parts};
 use self::log::{Level, Log};
 use self::options::Options;
@@ -89,6 +91,13 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     let roles = roles(&options, &config, password);
     let settings = Shown::read(&variables);
     let inherited = *signals.inherited();
+    let sets = KeySets::new(
+        variables.clone(),
+        KeyConfig {
+            root: config.confinement.root.clone(),
+            opened_by_listener: config.keys.opened_by_listener,
+        },
+    );
     let launcher = Launcher::new(&options, &config, variables, inherited)
         .map_err(system("unable to set the limit of open files"))?;
     let parts = Parts {
@@ -100,6 +109,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         signals,
         launcher,
         roles,
+        sets,
         settings,
     };
     let listener = Listener::new(parts).map_err(system("unable to wait for events"))?;
@@ -161,10 +171,7 @@ fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
 fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles {
     let keeper_orders = keeper::Orders {
         confinement: config.confinement.clone(),
-        pairs: config.keys.pairs.clone(),
-        dh: config.keys.dh.clone(),
-        trust: config.keys.trust.clone(),
-        oldest: config.tls.min,
+        files: config.keys.files.clone(),
     };
     let terminator_orders = terminator::Orders {
         confinement: config.confinement.clone(),
@@ -173,8 +180,8 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
             idle: options.idle,
             environment: options.ssl_environment && !options.delayed,
             handshake: options.handshake,
-            demand: config.keys.demand,
         },
+        demand: config.keys.demand,
         wants_variables: options.ssl_environment || options.delayed,
     };
     let opened = config.keys.opened_by_listener;

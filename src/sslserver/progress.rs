@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::connection::{Connection, Purpose, Running, Stage, Waiting};
+use super::keysets::Outgoing;
 use super::listener::Listener;
 use super::log::{Ends, Level, field};
 use crate::privsep::message::{Ending, SessionReport};
@@ -53,8 +54,9 @@ impl Listener {
                     Stage::Running(mut running) if !running.encrypted => {
                         running.encrypted = true;
                         let (pid, ip) = (running.pid, connection.remote.ip());
+                        let demand = connection.demand;
                         connection.stage = Stage::Running(running);
-                        return self.log_encrypted(pid, ip, &summary);
+                        return self.log_encrypted(pid, ip, demand, &summary);
                     }
                     // Only a captured session says so twice.
                     stage => {
@@ -87,7 +89,7 @@ impl Listener {
         }
     }
 
-    fn handshake_failed(&mut self, number: u64, ip: IpAddr, text: &str) {
+    pub(super) fn handshake_failed(&mut self, number: u64, ip: IpAddr, text: &str) {
         if self.failures.admits(ip, Instant::now()) {
             self.log.line(Level::Warning, text);
         }
@@ -169,6 +171,7 @@ impl Listener {
             alone: false,
             encrypted: plain.is_none(),
         });
+        let demand = connection.demand;
         let before = std::mem::replace(&mut connection.stage, running);
         self.applications.insert(pid, number);
         self.running += 1;
@@ -187,21 +190,20 @@ impl Listener {
             return;
         };
         match waiting.to {
-            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, ip, &summary),
+            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, ip, demand, &summary),
             Purpose::Plain(plain) => {
-                self.held.push_back(plain.handover);
-                self.hand_over();
+                self.dispatch(plain.handover);
             }
         }
     }
 
-    fn log_encrypted(&self, pid: Pid, ip: IpAddr, summary: &str) {
+    fn log_encrypted(&self, pid: Pid, ip: IpAddr, demand: Demand, summary: &str) {
         let known = self.options.ssl_environment || self.options.delayed;
         let summary = match self.log.level() >= Level::Detail && known {
             true => format!(" {}", field(summary.as_bytes())),
             false => String::new(),
         };
-        if self.demand != Demand::Nothing {
+        if demand != Demand::Nothing {
             self.log.line(
                 Level::Status,
                 format_args!("info: valid client cert received from: {ip} for pid: {pid}"),
@@ -332,7 +334,11 @@ impl Listener {
             self.deadlines.remove(&(due, number));
         }
         self.queue.retain(|&waiting| waiting != number);
-        self.held.retain(|held| held.number != number);
+        self.outgoing.retain(|outgoing| match outgoing {
+            Outgoing::Client(client) => client.number != number,
+            Outgoing::Set(_) => true,
+        });
+        self.sets.forget(number);
         if connection.is_running() {
             self.running -= 1;
         }

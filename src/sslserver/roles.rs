@@ -16,7 +16,7 @@ use crate::privsep::message::{
 };
 use crate::privsep::{keeper, terminator};
 use crate::sys::process;
-use crate::tls::material::{Files, PairFiles};
+use crate::tls::material::{Files, SetFiles};
 
 /// A role that dies at once is not started again at once.
 const LEAST_LIFE: Duration = Duration::from_secs(1);
@@ -51,6 +51,8 @@ pub struct Roles {
     pub only_once: bool,
     pub keeper: Option<Keeper>,
     pub terminator: Option<Terminator>,
+    /// How many terminators the present keeper has been told of.
+    pub terminators: u32,
     started: Option<Instant>,
     pause: Duration,
     /// When whatever is missing is started again, or given up for stuck.
@@ -72,6 +74,7 @@ impl Roles {
             password,
             keeper: None,
             terminator: None,
+            terminators: 0,
             started: None,
             pause: Duration::ZERO,
             due: None,
@@ -110,7 +113,7 @@ impl Roles {
         let password = self.password.take();
         let has_password = password.is_some();
         keep.extend(password);
-        let (paths, files) = self.open_files();
+        let (paths, files) = self.open_files(&self.keeper_orders.files);
         keep.extend(files);
         let orders = &self.keeper_orders;
         let body = |ends: Vec<OwnedFd>| {
@@ -133,6 +136,7 @@ impl Roles {
             channel,
             loaded: false,
         });
+        self.terminators = 0;
         self.started = Some(now);
         let patience = match self.only_once {
             true => PATIENCE_WITH_PASSWORD,
@@ -156,6 +160,7 @@ impl Roles {
                 &[KeeperToTerminator::as_fd(&of_keeper)],
             )
             .map_err(|_| Errno::EPIPE)?;
+        self.terminators += 1;
         let keep = vec![end.into_end(), to_keeper.into_end()];
         let orders = &self.terminator_orders;
         let body = |ends: Vec<OwnedFd>| {
@@ -177,8 +182,8 @@ impl Roles {
         Ok(())
     }
 
-    /// Opens the key files if that is the listener's part. What cannot be opened the keeper will name.
-    fn open_files(&self) -> (Vec<PathBuf>, Vec<OwnedFd>) {
+    /// Opens the files of a set if that is the listener's part. What cannot be opened the keeper will name.
+    pub fn open_files(&self, files: &SetFiles) -> (Vec<PathBuf>, Vec<OwnedFd>) {
         if !self.opened_by_listener {
             return (Vec::new(), Vec::new());
         }
@@ -187,22 +192,14 @@ impl Roles {
             Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
             None => path.to_owned(),
         };
-        let orders = &self.keeper_orders;
-        let of_pair = |pair: &PairFiles| [pair.certificate.clone(), pair.key.clone()];
-        let names = orders
-            .pairs
-            .iter()
-            .flat_map(of_pair)
-            .chain(orders.dh.clone())
-            .chain(orders.trust.anchors.clone())
-            .chain(orders.trust.names.clone())
-            .chain(orders.trust.revoked.clone());
-        let mut files: HashMap<PathBuf, OwnedFd> = HashMap::new();
-        for name in names {
-            if let Ok(file) = File::open(outside(&name)) {
-                files.insert(name, file.into());
+        let mut opened: HashMap<PathBuf, OwnedFd> = HashMap::new();
+        for name in files.paths() {
+            if !opened.contains_key(name)
+                && let Ok(file) = File::open(outside(name))
+            {
+                opened.insert(name.clone(), file.into());
             }
         }
-        files.into_iter().unzip()
+        opened.into_iter().unzip()
     }
 }

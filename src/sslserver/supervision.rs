@@ -52,6 +52,16 @@ impl Listener {
                     self.dh_bits = dh_bits;
                     self.start_roles(Instant::now());
                 }
+                Ok(Some((
+                    FromKeeper::SetLoaded {
+                        number,
+                        terminators,
+                    },
+                    _,
+                ))) => self.set_loaded(number, terminators),
+                Ok(Some((FromKeeper::SetFailed { number, reason }, _))) => {
+                    self.set_failed(number, reason);
+                }
                 Ok(Some((FromKeeper::Fatal(text), _))) => {
                     self.role_failed(&text);
                 }
@@ -71,6 +81,7 @@ impl Listener {
                 Ok(Some((FromTerminator::Ready, _))) => {
                     terminator.ready = true;
                     self.roles.due = None;
+                    self.renew_sets();
                     self.ready();
                 }
                 Ok(Some((FromTerminator::Fatal(text), _))) => {

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod message;
 pub mod process;
 pub mod service;
+pub mod shared;
 pub mod signal;
 pub mod socket;
 pub mod spawn;

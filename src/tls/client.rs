@@ -18,6 +18,14 @@ pub enum Demand {
     Named,
 }
 
+impl Demand {
+    /// The other way round from `as u8`.
+    pub fn from_byte(byte: u8) -> Option<Demand> {
+        let all = [Demand::Nothing, Demand::Valid, Demand::Named];
+        all.into_iter().find(|&demand| demand as u8 == byte)
+    }
+}
+
 /// Where it is written whom we trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustFiles {

@@ -5,16 +5,16 @@ use std::fmt;
 
 use openssl::dh::Dh;
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Public};
 use openssl::ssl::{
-    AlpnError, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
-    SslVerifyMode, SslVersion,
+    AlpnError, NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslMode,
+    SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509Crl};
 
 use super::client::Demand;
 use super::material::reason;
+use super::named::{self, NamedKeys};
 use super::provider;
 use super::settings::{Settings, Version};
 
@@ -24,7 +24,10 @@ const TICKET_LIFETIME: std::ffi::c_long = 2 * 3600;
 /// What the keeper tells of its keys.
 #[derive(Default)]
 pub struct PublicParts {
-    pub chains: Vec<Vec<X509>>,
+    /// Each under the number of its key.
+    pub chains: Vec<(u16, Vec<X509>)>,
+    /// Those that are chosen by the name the client asks for.
+    pub named: named::Collector,
     /// PEM.
     pub dh: Option<Vec<u8>>,
     /// Whom clients' certificates may be traced back to, whose names they are told, and who is trusted no more.
@@ -59,14 +62,23 @@ fn refused<'a>(what: &'static str, value: &'a str) -> impl Fn(ErrorStack) -> Ref
     }
 }
 
-/// Installs the provider for these keys in this process and makes the context that uses it.
-pub fn build(
-    parts: &PublicParts,
-    settings: &Settings,
-    demand: Demand,
-) -> Result<SslContext, Refused> {
+/// What a set of keys is for beside the keys.
+pub struct Purpose<'a> {
+    /// Its number: a session of one set is not resumed with another, which may ask more of clients.
+    pub set: u32,
+    pub settings: &'a Settings,
+    pub demand: Demand,
+}
+
+/// Makes the context for a set of keys, whose private halves the provider stands for.
+pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Refused> {
+    let Purpose {
+        set,
+        settings,
+        demand,
+    } = *purpose;
     let general = refused("unable to create TLS context", "");
-    provider::install(public_keys(parts).map_err(&general)?).map_err(&general)?;
+    provider::install().map_err(&general)?;
     let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
     context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
     context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
@@ -74,7 +86,7 @@ pub fn build(
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_num_tickets(1).map_err(&general)?;
     context
-        .set_session_id_context(b"sslserver")
+        .set_session_id_context(format!("sslserver {set}").as_bytes())
         .map_err(&general)?;
     provider::seal_tickets(&context, TICKET_LIFETIME);
     context
@@ -87,12 +99,12 @@ pub fn build(
     if let Some(protocols) = &settings.alpn {
         offer(&mut context, protocols);
     }
-    for (number, chain) in parts.chains.iter().enumerate() {
-        add_key(&mut context, number, chain)
+    for (number, chain) in &parts.chains {
+        add_key(&mut context, *number, chain)
             .map_err(refused("unable to use certificate", &subject(chain)))?;
     }
     if demand != Demand::Nothing {
-        ask_clients(&mut context, parts, settings)
+        ask_clients(&mut context, &parts, settings)
             .map_err(refused("unable to set up the check of clients", ""))?;
     }
     let bad_dh = refused("unable to set DH parameters", "");
@@ -101,7 +113,42 @@ pub fn build(
             .and_then(|parameters| context.set_tmp_dh(&parameters))
             .map_err(bad_dh)?;
     }
+    let memory = |errno: nix::errno::Errno| Refused {
+        what: "unable to keep the certificates of CERTDIR",
+        value: String::new(),
+        reason: errno.desc().into(),
+    };
+    choose_by_name(
+        &mut context,
+        parts.named.finish().map_err(memory)?,
+        settings.strict,
+    );
     Ok(context.build())
+}
+
+/// Has the certificates chosen by the name that the client asks for.
+fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, strict: bool) {
+    if named.is_empty() && !strict {
+        return;
+    }
+    context.set_servername_callback(move |ssl, alert| {
+        // A client that names nobody means the default.
+        let Some(asked) = ssl.servername_raw(NameType::HOST_NAME).map(<[u8]>::to_vec) else {
+            return Ok(());
+        };
+        match named.apply(ssl, &asked) {
+            Ok(true) => Ok(()),
+            Ok(false) if !strict => Ok(()),
+            Ok(false) => {
+                *alert = SslAlert::UNRECOGNIZED_NAME;
+                Err(SniError::ALERT_FATAL)
+            }
+            Err(_) => {
+                *alert = SslAlert::INTERNAL_ERROR;
+                Err(SniError::ALERT_FATAL)
+            }
+        }
+    });
 }
 
 /// Has every client show a certificate that we can trace back.
@@ -194,11 +241,7 @@ fn known_groups(list: &str) -> String {
     kept.join(":")
 }
 
-fn add_key(
-    context: &mut SslContextBuilder,
-    number: usize,
-    chain: &[X509],
-) -> Result<(), ErrorStack> {
+fn add_key(context: &mut SslContextBuilder, number: u16, chain: &[X509]) -> Result<(), ErrorStack> {
     let Some((leaf, others)) = chain.split_first() else {
         return Ok(());
     };
@@ -206,14 +249,9 @@ fn add_key(
     for certificate in others {
         provider::add_to_chain(context, certificate)?;
     }
-    let number = u16::try_from(number).unwrap_or(u16::MAX);
+    provider::learn(number, leaf.public_key()?);
     let key = provider::private_key(number)?;
     context.set_private_key(&key)
-}
-
-fn public_keys(parts: &PublicParts) -> Result<Vec<PKey<Public>>, ErrorStack> {
-    let leaves = parts.chains.iter().filter_map(|chain| chain.first());
-    leaves.map(|leaf| leaf.public_key()).collect()
 }
 
 fn subject(chain: &[X509]) -> String {

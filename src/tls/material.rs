@@ -14,6 +14,8 @@ use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::X509;
 
 use super::client::TrustFiles;
+use super::folder;
+use super::settings::Version;
 use super::trust::{self, Trust};
 
 use crate::sys::words;
@@ -30,17 +32,45 @@ pub struct PairFiles {
     pub key: PathBuf,
 }
 
+/// All files of one set of keys, as the keeper sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetFiles {
+    pub pairs: Vec<PairFiles>,
+    /// CERTDIR: more pairs, chosen by name.
+    pub folder: Option<PathBuf>,
+    pub dh: Option<PathBuf>,
+    pub trust: TrustFiles,
+    /// Below TLS 1.2 the handshake is signed with SHA-1.
+    pub oldest: Version,
+}
+
+impl SetFiles {
+    /// The single files that are named, each once for every time it is.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.pairs.iter();
+        let trust = &self.trust;
+        pairs
+            .flat_map(|pair| [&pair.certificate, &pair.key])
+            .chain(&self.dh)
+            .chain(&trust.anchors)
+            .chain(&trust.names)
+            .chain(&trust.revoked)
+    }
+}
+
 /// A private key with its certificates, the server's own first.
 pub struct Pair {
     pub chain: Vec<X509>,
     pub key: PKey<Private>,
 }
 
-/// Everything that was configured, loaded and found to fit together.
+/// A set that was loaded and found to fit together.
 pub struct Material {
     pub pairs: Vec<Pair>,
+    pub named: Vec<Pair>,
     pub dh: Option<DhParameters>,
     pub trust: Trust,
+    pub oldest: Version,
     /// Things to say that do not stop us, such as an expired certificate.
     pub warnings: Vec<String>,
 }
@@ -96,30 +126,42 @@ impl Files {
     }
 }
 
-/// Loads all pairs and the DH parameters. `password` opens protected keys.
+/// Loads a set. `password` opens protected keys. A damaged pair in the folder costs only itself.
 pub fn load(
     files: &Files,
-    pairs: &[PairFiles],
-    dh: Option<&Path>,
-    trust: &TrustFiles,
+    wanted: &SetFiles,
     password: Option<&[u8]>,
 ) -> Result<Material, Unusable> {
-    let mut material = Material {
-        pairs: Vec::new(),
-        dh: None,
-        trust: Trust::default(),
-        warnings: Vec::new(),
-    };
-    for names in pairs {
+    let mut warnings = Vec::new();
+    let mut pairs = Vec::new();
+    for names in &wanted.pairs {
         let pair = load_pair(files, names, password)?;
-        material.warnings.extend(validity(&pair.chain, names));
-        material.pairs.push(pair);
+        warnings.extend(validity(&pair.chain, names));
+        pairs.push(pair);
     }
-    if let Some(path) = dh {
-        material.dh = Some(load_dh(files, path)?);
+    let mut named = Vec::new();
+    if let Some(folder) = &wanted.folder {
+        for names in folder::scan(folder)? {
+            match load_pair(files, &names, password) {
+                Ok(pair) => {
+                    warnings.extend(validity(&pair.chain, &names));
+                    named.push(pair);
+                }
+                Err(unusable) => warnings.push(unusable.to_string()),
+            }
+        }
     }
-    material.trust = trust::load(files, trust)?;
-    Ok(material)
+    Ok(Material {
+        pairs,
+        named,
+        dh: match &wanted.dh {
+            Some(path) => Some(load_dh(files, path)?),
+            None => None,
+        },
+        trust: trust::load(files, &wanted.trust)?,
+        oldest: wanted.oldest,
+        warnings,
+    })
 }
 
 fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Result<Pair, Unusable> {

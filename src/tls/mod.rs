@@ -3,7 +3,9 @@
 pub mod client;
 pub mod context;
 pub mod environment;
+pub mod folder;
 pub mod material;
+pub mod named;
 pub mod provider;
 pub mod rehearsal;
 pub mod settings;

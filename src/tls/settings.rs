@@ -29,6 +29,8 @@ pub struct Settings {
     pub max: Option<Version>,
     /// Protocols that are offered inside TLS, the preferred one first, as they stand in a ClientHello (RFC 7301).
     pub alpn: Option<Vec<u8>>,
+    /// A client that asks for a name which nobody has gets an alert.
+    pub strict: bool,
     /// How many certificates may stand between a client's and one that we trust.
     pub verify_depth: u32,
 }
@@ -107,7 +109,19 @@ impl Settings {
                 wanted: "a list of names of 1 to 255 bytes with commas between them",
             })?),
         };
+        let strict = match text("SNI_STRICT")?.as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(other) => {
+                return Err(BadSetting {
+                    name: "SNI_STRICT",
+                    value: other.to_owned(),
+                    wanted: "0 or 1",
+                });
+            }
+        };
         Ok(Settings {
+            strict,
             alpn,
             verify_depth,
             ciphers: text("CIPHERS")?,
@@ -131,6 +145,17 @@ fn protocols(list: &str) -> Option<Vec<u8>> {
 }
 
 impl Version {
+    /// The other way round from `as u8`.
+    pub fn from_byte(byte: u8) -> Option<Version> {
+        let all = [
+            Version::Tls10,
+            Version::Tls11,
+            Version::Tls12,
+            Version::Tls13,
+        ];
+        all.into_iter().find(|&version| version as u8 == byte)
+    }
+
     fn parse(text: &str) -> Option<Version> {
         match text.strip_prefix("TLSv").unwrap_or(text) {
             "1" | "1.0" => Some(Version::Tls10),

@@ -1,8 +1,15 @@
 //! What the keeper hears and says.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
 use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
+use crate::tls::client::TrustFiles;
+use crate::tls::material::{PairFiles, SetFiles};
+use crate::tls::settings::Version;
 use crate::tls::tickets::{TicketKey, TicketName};
 
 /// A certificate chain in DER, or DH parameters.
@@ -11,26 +18,113 @@ const MAX_CHAIN_LENGTH: usize = 32;
 
 /// Listener to keeper.
 pub enum ToKeeper {
-    /// With one descriptor: the channel of a new terminator, which gets the public parts.
+    /// With one descriptor: the channel of a new terminator, which gets the public parts of the first set.
     Terminator,
+    /// Load this set, if it is not there yet, and tell the terminator. With the descriptors of the files in `opened`,
+    /// in their order.
+    Set {
+        number: u32,
+        files: Box<SetFiles>,
+        opened: Vec<PathBuf>,
+    },
 }
 
 impl Message for ToKeeper {
-    const MAX: usize = 1;
+    const MAX: usize = 64 * 1024;
 
     fn encode(&self, out: &mut Writer) {
-        out.byte(b'T');
+        match self {
+            ToKeeper::Terminator => out.byte(b'T'),
+            ToKeeper::Set {
+                number,
+                files,
+                opened,
+            } => {
+                out.byte(b'S');
+                out.word(*number);
+                out.byte(files.oldest as u8);
+                out.short(u16::try_from(files.pairs.len()).unwrap_or(u16::MAX));
+                for pair in &files.pairs {
+                    out.byte(pair.is_chain.into());
+                    paths(out, [&pair.certificate, &pair.key]);
+                }
+                paths(out, &files.folder);
+                paths(out, &files.dh);
+                let trust = &files.trust;
+                paths(out, &trust.anchors);
+                paths(out, &trust.anchor_folders);
+                paths(out, &trust.names);
+                paths(out, &trust.name_folders);
+                paths(out, &trust.revoked);
+                paths(out, opened);
+            }
+        }
     }
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        (input.byte()? == b'T').then_some(ToKeeper::Terminator)
+        match input.byte()? {
+            b'T' => Some(ToKeeper::Terminator),
+            b'S' => {
+                let number = input.word()?;
+                let oldest = Version::from_byte(input.byte()?)?;
+                let pairs = (0..input.short()?)
+                    .map(|_| {
+                        let is_chain = input.byte()? != 0;
+                        let [certificate, key] = read_paths(input)?.try_into().ok()?;
+                        Some(PairFiles {
+                            certificate,
+                            is_chain,
+                            key,
+                        })
+                    })
+                    .collect::<Option<_>>()?;
+                let files = SetFiles {
+                    pairs,
+                    folder: read_paths(input)?.pop(),
+                    dh: read_paths(input)?.pop(),
+                    trust: TrustFiles {
+                        anchors: read_paths(input)?,
+                        anchor_folders: read_paths(input)?,
+                        names: read_paths(input)?,
+                        name_folders: read_paths(input)?,
+                        revoked: read_paths(input)?,
+                    },
+                    oldest,
+                };
+                Some(ToKeeper::Set {
+                    number,
+                    files: Box::new(files),
+                    opened: read_paths(input)?,
+                })
+            }
+            _ => None,
+        }
     }
+}
+
+fn paths<'a>(out: &mut Writer, paths: impl IntoIterator<Item = &'a PathBuf>) {
+    let paths: Vec<_> = paths.into_iter().collect();
+    out.short(u16::try_from(paths.len()).unwrap_or(u16::MAX));
+    for path in paths {
+        out.string(path.as_os_str().as_bytes());
+    }
+}
+
+fn read_paths(input: &mut Reader<'_>) -> Option<Vec<PathBuf>> {
+    let count = input.short()?;
+    (0..count)
+        .map(|_| input.string().map(|bytes| OsStr::from_bytes(bytes).into()))
+        .collect()
 }
 
 /// Keeper to listener.
 pub enum FromKeeper {
     /// Everything is read and fits together. The DH parameters have so many bits; 0: there are none.
     Loaded { dh_bits: u32 },
+    /// A further set is there, and its public parts are with the terminator, the latest of so many.
+    SetLoaded { number: u32, terminators: u32 },
+    /// It cannot be used.
+    SetFailed { number: u32, reason: String },
     /// A line for the log that changes nothing.
     Warning(String),
     /// The keys cannot be used; the keeper leaves.
@@ -45,6 +139,19 @@ impl Message for FromKeeper {
             FromKeeper::Loaded { dh_bits } => {
                 out.byte(b'L');
                 out.word(*dh_bits);
+            }
+            FromKeeper::SetLoaded {
+                number,
+                terminators,
+            } => {
+                out.byte(b'S');
+                out.word(*number);
+                out.word(*terminators);
+            }
+            FromKeeper::SetFailed { number, reason } => {
+                out.byte(b'X');
+                out.word(*number);
+                out.string(clip(reason));
             }
             FromKeeper::Warning(text) => {
                 out.byte(b'W');
@@ -62,6 +169,14 @@ impl Message for FromKeeper {
             b'L' => Some(FromKeeper::Loaded {
                 dh_bits: input.word()?,
             }),
+            b'S' => Some(FromKeeper::SetLoaded {
+                number: input.word()?,
+                terminators: input.word()?,
+            }),
+            b'X' => Some(FromKeeper::SetFailed {
+                number: input.word()?,
+                reason: input.text()?,
+            }),
             b'W' => Some(FromKeeper::Warning(input.text()?)),
             b'F' => Some(FromKeeper::Fatal(input.text()?)),
             _ => None,
@@ -71,8 +186,13 @@ impl Message for FromKeeper {
 
 /// Keeper to terminator: what everybody may know of the keys.
 pub enum PublicPart {
-    /// One key's certificates in DER, the server's first. Keys are numbered in the order of these messages.
-    Chain(Vec<Vec<u8>>),
+    /// One key's certificates in DER, the server's first.
+    Chain {
+        key: u16,
+        /// It is chosen by the name that a client asks for.
+        named: bool,
+        certificates: Vec<Vec<u8>>,
+    },
     /// DH parameters in PEM.
     DhParameters(Vec<u8>),
     /// A certificate in DER that clients' may be traced back to.
@@ -89,8 +209,14 @@ impl Message for PublicPart {
 
     fn encode(&self, out: &mut Writer) {
         match self {
-            PublicPart::Chain(certificates) => {
+            PublicPart::Chain {
+                key,
+                named,
+                certificates,
+            } => {
                 out.byte(b'C');
+                out.short(*key);
+                out.byte((*named).into());
                 out.word(u32::try_from(certificates.len()).unwrap_or(u32::MAX));
                 for certificate in certificates {
                     out.string(certificate);
@@ -119,14 +245,18 @@ impl Message for PublicPart {
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         match input.byte()? {
             b'C' => {
+                let key = input.short()?;
+                let named = input.byte()? != 0;
                 let count = usize::try_from(input.word()?).ok()?;
                 if count == 0 || count > MAX_CHAIN_LENGTH {
                     return None;
                 }
-                (0..count)
-                    .map(|_| input.string().map(<[u8]>::to_vec))
-                    .collect::<Option<_>>()
-                    .map(PublicPart::Chain)
+                let certificates = (0..count).map(|_| input.string().map(<[u8]>::to_vec));
+                Some(PublicPart::Chain {
+                    key,
+                    named,
+                    certificates: certificates.collect::<Option<_>>()?,
+                })
             }
             b'D' => Some(PublicPart::DhParameters(input.string()?.to_vec())),
             b'A' => Some(PublicPart::Anchor(input.string()?.to_vec())),

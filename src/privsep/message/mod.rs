@@ -7,7 +7,7 @@ mod terminator;
 
 pub use keeper::{FromKeeper, NewSession, PublicPart, Reply, Request, ToKeeper};
 pub use session::{Ending, SessionReport};
-pub use terminator::{FromTerminator, ToTerminator};
+pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 
 use super::channel::{Channel, Message, Reader, Writer};
 

@@ -5,11 +5,26 @@ use std::net::IpAddr;
 
 use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
+use crate::tls::client::Demand;
+use crate::tls::settings::{Settings, Version};
 
-/// Listener to terminator, with four descriptors: the client, the application's input (to write), its output
-/// (to read), and the session's end of its report channel. A fifth is the end of the channel on which the application
-/// says when TLS begins.
-pub struct ToTerminator {
+/// Listener to terminator.
+pub enum ToTerminator {
+    /// The keeper has sent the public parts of a further set; it is for this.
+    Set {
+        number: u32,
+        settings: Settings,
+        demand: Demand,
+    },
+    /// With four descriptors: the client, the application's input (to write), its output (to read), and the session's
+    /// end of its report channel. A fifth is the end of the channel on which the application says when TLS begins.
+    Connection(ConnectionOrder),
+}
+
+/// What a session must know of its connection.
+pub struct ConnectionOrder {
+    /// Which set of keys.
+    pub set: u32,
     /// Milliseconds left for the handshake.
     pub patience: u32,
     pub client: IpAddr,
@@ -18,28 +33,89 @@ pub struct ToTerminator {
 }
 
 impl Message for ToTerminator {
-    const MAX: usize = 1024;
+    const MAX: usize = 64 * 1024;
 
     fn encode(&self, out: &mut Writer) {
-        out.word(self.patience);
-        match self.client {
-            IpAddr::V4(ip) => out.string(&ip.octets()),
-            IpAddr::V6(ip) => out.string(&ip.octets()),
+        match self {
+            ToTerminator::Set {
+                number,
+                settings,
+                demand,
+            } => {
+                out.byte(b'S');
+                out.word(*number);
+                out.byte(*demand as u8);
+                encode_settings(settings, out);
+            }
+            ToTerminator::Connection(order) => {
+                out.byte(b'C');
+                out.word(order.set);
+                out.word(order.patience);
+                match order.client {
+                    IpAddr::V4(ip) => out.string(&ip.octets()),
+                    IpAddr::V6(ip) => out.string(&ip.octets()),
+                }
+                out.string(order.host.as_deref().unwrap_or_default().as_bytes());
+            }
         }
-        out.string(self.host.as_deref().unwrap_or_default().as_bytes());
     }
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        let patience = input.word()?;
-        let octets = input.string()?;
-        let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-        let client = four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
-        Some(ToTerminator {
-            patience,
-            client: client.ok()?,
-            host: Some(input.text()?).filter(|host| !host.is_empty()),
-        })
+        match input.byte()? {
+            b'S' => Some(ToTerminator::Set {
+                number: input.word()?,
+                demand: Demand::from_byte(input.byte()?)?,
+                settings: decode_settings(input)?,
+            }),
+            b'C' => {
+                let (set, patience) = (input.word()?, input.word()?);
+                let octets = input.string()?;
+                let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+                let client = four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
+                Some(ToTerminator::Connection(ConnectionOrder {
+                    set,
+                    patience,
+                    client: client.ok()?,
+                    host: Some(input.text()?).filter(|host| !host.is_empty()),
+                }))
+            }
+            _ => None,
+        }
     }
+}
+
+fn encode_settings(settings: &Settings, out: &mut Writer) {
+    let texts = [&settings.ciphers, &settings.ciphersuites, &settings.groups];
+    for text in texts {
+        out.string(text.as_deref().unwrap_or_default().as_bytes());
+    }
+    out.string(settings.alpn.as_deref().unwrap_or_default());
+    out.byte(settings.min as u8);
+    out.byte(settings.max.map_or(u8::MAX, |max| max as u8));
+    out.byte(settings.strict.into());
+    out.word(settings.verify_depth);
+}
+
+/// Empty values are never configured: they count as unset.
+fn decode_settings(input: &mut Reader<'_>) -> Option<Settings> {
+    let mut text = || Some(Some(input.text()?).filter(|text| !text.is_empty()));
+    let (ciphers, ciphersuites, groups) = (text()?, text()?, text()?);
+    let alpn = Some(input.string()?.to_vec()).filter(|alpn| !alpn.is_empty());
+    let min = Version::from_byte(input.byte()?)?;
+    let max = match input.byte()? {
+        u8::MAX => None,
+        byte => Some(Version::from_byte(byte)?),
+    };
+    Some(Settings {
+        ciphers,
+        ciphersuites,
+        groups,
+        min,
+        max,
+        alpn,
+        strict: input.byte()? != 0,
+        verify_depth: input.word()?,
+    })
 }
 
 /// Terminator to listener.

@@ -33,6 +33,8 @@ pub struct Service {
     /// The server's certificates with their `SSL_SERVER_*` variables; empty if nobody wants them.
     pub certificates: Vec<(X509, Variables)>,
     pub settings: SessionSettings,
+    /// What clients have to show.
+    pub demand: Demand,
 }
 
 /// What the listener's options say about sessions.
@@ -44,8 +46,6 @@ pub struct SessionSettings {
     pub environment: bool,
     /// Time for a handshake that an application asks for, `-T`.
     pub handshake: Duration,
-    /// What clients have to show.
-    pub demand: Demand,
 }
 
 /// The descriptors of one connection.
@@ -104,7 +104,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
             process::leave(111);
         }
     };
-    if settings.demand == Demand::Named
+    if service.demand == Demand::Named
         && let Err(reason) = check_name(&tls, host.as_deref(), ip)
     {
         let _ = report.send(&SessionReport::Refused { reason }, &[]);
@@ -174,8 +174,11 @@ fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
         let mut all = certificates.iter();
         all.find(|(certificate, _)| **certificate == *chosen)
     });
-    if let Some((_, server)) = chosen {
-        variables.bytes.extend(&server.bytes);
+    match (chosen, tls.ssl().certificate()) {
+        (Some((_, server)), _) => variables.bytes.extend(&server.bytes),
+        // One that was chosen by name.
+        (None, Some(named)) => environment::certificate(&mut variables, "SSL_SERVER", named),
+        (None, None) => {}
     }
     environment::client(&mut variables, tls.ssl());
     variables.bytes

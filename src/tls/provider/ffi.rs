@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use openssl_sys::{EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, X509_CRL, X509_STORE};
+use openssl_sys::{EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, X509_CRL, X509_STORE};
 
 /// A function of whatever type the number beside it says.
 pub type AnyFunction = unsafe extern "C" fn();
@@ -44,6 +44,7 @@ unsafe extern "C" {
         callback: ExportCallback,
         argument: *mut c_void,
     ) -> c_int;
+    pub fn SSL_certs_clear(ssl: *mut SSL);
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
     pub fn OSSL_PARAM_get_int(parameter: *const OSSL_PARAM, value: *mut c_int) -> c_int;
     pub fn OSSL_PARAM_get_uint(parameter: *const OSSL_PARAM, value: *mut std::ffi::c_uint)

@@ -9,6 +9,7 @@ mod key;
 mod signature;
 mod tickets;
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
 use std::sync::{Mutex, OnceLock};
@@ -16,7 +17,7 @@ use std::sync::{Mutex, OnceLock};
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private, Public};
-use openssl::ssl::SslContextBuilder;
+use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::store::X509StoreBuilderRef;
 use openssl::x509::{X509, X509Crl};
 use openssl_sys::OSSL_PARAM;
@@ -36,11 +37,19 @@ pub trait Keeper: Send {
     fn open_ticket(&self, name: TicketName) -> Option<TicketKey>;
 }
 
-static PUBLIC_KEYS: OnceLock<Vec<PKey<Public>>> = OnceLock::new();
+static PUBLIC_KEYS: Mutex<BTreeMap<u16, PKey<Public>>> = Mutex::new(BTreeMap::new());
+static LOADED: OnceLock<bool> = OnceLock::new();
 static KEEPER: Mutex<Option<Box<dyn Keeper>>> = Mutex::new(None);
 
-/// Loads the provider into this process and lays down the public keys it stands for. Once in a process.
-pub fn install(public_keys: Vec<PKey<Public>>) -> Result<(), ErrorStack> {
+/// Loads the provider into this process, if it is not there yet.
+pub fn install() -> Result<(), ErrorStack> {
+    match LOADED.get_or_init(|| load().is_ok()) {
+        true => Ok(()),
+        false => Err(ErrorStack::get()),
+    }
+}
+
+fn load() -> Result<(), ErrorStack> {
     openssl::init();
     let name = c"keeper".as_ptr();
     // SAFETY: the names are NUL-terminated constants, `dispatch::init` has the signature of a provider's entry.
@@ -53,9 +62,21 @@ pub fn install(public_keys: Vec<PKey<Public>>) -> Result<(), ErrorStack> {
             return Err(ErrorStack::get());
         }
     }
-    // A second call leaves the first table: numbers handed out already stay what they are.
-    let _ = PUBLIC_KEYS.set(public_keys);
     Ok(())
+}
+
+/// Lays down the public half of the key of that number, before a key object is made for it.
+pub fn learn(number: u16, public: PKey<Public>) {
+    PUBLIC_KEYS
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .insert(number, public);
+}
+
+/// Takes all certificates and keys from a connection, so that only those set afterwards are there.
+pub fn clear_certificates(ssl: &mut SslRef) {
+    // SAFETY: the connection is ours alone while we are called; OpenSSL keeps no pointer to what it frees.
+    unsafe { ffi::SSL_certs_clear(ssl.as_ptr()) };
 }
 
 /// Says who has the secrets of this process from now on; nobody makes no handshake. A forked process must have a way
@@ -73,8 +94,11 @@ fn sign(key: u16, scheme: u16, message: &[u8]) -> Option<Vec<u8>> {
     keeper.as_ref()?.sign(key, scheme, message)
 }
 
-fn public_key(number: u16) -> Option<&'static PKey<Public>> {
-    PUBLIC_KEYS.get()?.get(usize::from(number))
+fn public_key(number: u16) -> Option<PKey<Public>> {
+    let keys = PUBLIC_KEYS
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    keys.get(&number).cloned()
 }
 
 /// A key object for the public key of that number: usable wherever OpenSSL wants a private key.
