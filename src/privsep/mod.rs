@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod keeper;
+pub mod lookup;
 pub mod message;
 pub mod role;
 mod safe;

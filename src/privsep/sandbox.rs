@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use nix::sys::resource::{Resource, setrlimit};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
 };
 
 /// What every role needs: its channels, memory, time and its end.
@@ -80,6 +80,15 @@ const READING: [i64; 6] = [
     libc::SYS_statx,
 ];
 
+/// What the lookup process needs beyond that, to ask servers of its own choice. It cannot listen.
+const ASKING: [i64; 5] = [
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_setsockopt,
+];
+
 /// For the keeper: files inside its root, but no new process and no socket.
 pub fn confine_keeper() -> Result<(), String> {
     install(&READING)
@@ -90,10 +99,10 @@ pub fn confine_terminator() -> Result<(), String> {
     install(&FORKING)
 }
 
-/// Limits of one's own: of another process, the keeper's for one, they would be a weapon.
-fn own_limits() -> Result<SeccompRule, seccompiler::BackendError> {
-    let (first, word, is) = (0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
-    SeccompRule::new(vec![SeccompCondition::new(first, word, is, 0)?])
+/// For the lookup process: sockets, but of the internet's two families alone.
+pub fn confine_lookup() -> Result<(), String> {
+    let families = [libc::AF_INET, libc::AF_INET6].map(|family| first_is(family as u64));
+    apply(&ASKING, vec![(libc::SYS_socket, families.into())])
 }
 
 /// Takes from a session what the terminator's calls leave it: making processes.
@@ -102,12 +111,30 @@ pub fn confine_session() {
     let _ = setrlimit(Resource::RLIMIT_NPROC, 0, 0);
 }
 
+/// A call whose first argument is this number.
+fn first_is(number: u64) -> Result<SeccompRule, BackendError> {
+    let (first, word, is) = (0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+    SeccompRule::new(vec![SeccompCondition::new(first, word, is, number)?])
+}
+
 fn install(more: &[i64]) -> Result<(), String> {
+    apply(more, Vec::new())
+}
+
+/// A call and the arguments with which it is allowed.
+type Ruled = (i64, Vec<Result<SeccompRule, BackendError>>);
+
+/// Allows what is common, what is named, and what is named with rules for its arguments.
+fn apply(more: &[i64], mut ruled: Vec<Ruled>) -> Result<(), String> {
+    // Limits of one's own: of another process, the keeper's for one, they would be a weapon.
+    ruled.push((libc::SYS_prlimit64, vec![first_is(0)]));
     let calls = COMMON.iter().chain(&OLDER).chain(more);
     let mut rules: BTreeMap<i64, Vec<_>> = calls.map(|&call| (call, Vec::new())).collect();
     let machine = std::env::consts::ARCH.try_into();
     let program: Result<BpfProgram, _> = machine.and_then(|machine| {
-        rules.insert(libc::SYS_prlimit64, vec![own_limits()?]);
+        for (call, arguments) in ruled {
+            rules.insert(call, arguments.into_iter().collect::<Result<_, _>>()?);
+        }
         let denied = SeccompAction::Errno(libc::EPERM as u32);
         SeccompFilter::new(rules, denied, SeccompAction::Allow, machine)?.try_into()
     });
@@ -116,4 +143,37 @@ fn install(more: &[i64]) -> Result<(), String> {
     };
     let program = program.map_err(|error| failed(&error))?;
     seccompiler::apply_filter(&program).map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixDatagram;
+    use std::process::Command;
+
+    fn is_denied<T>(result: io::Result<T>) -> bool {
+        result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    }
+
+    #[test]
+    fn the_lookup_process_asks_the_internet_and_does_nothing_else() {
+        // The filter is in force for the thread alone that asked for it.
+        let confined = std::thread::spawn(|| {
+            confine_lookup()?;
+            let asked = UdpSocket::bind("127.0.0.1:0").is_ok();
+            let denied = [
+                is_denied(File::open("/dev/null")),
+                is_denied(File::create("/tmp/sslserver-no-such-file")),
+                is_denied(Command::new("/bin/true").spawn()),
+                is_denied(UnixDatagram::unbound()),
+                is_denied(TcpListener::bind("127.0.0.1:0")),
+                is_denied(std::fs::remove_file("/tmp/sslserver-no-such-file")),
+            ];
+            Ok::<_, String>((asked, denied))
+        });
+        assert_eq!(confined.join().unwrap(), Ok((true, [true; 6])));
+    }
 }

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod keeper;
+pub mod lookup;
 mod session;
 mod terminator;
 
 pub use keeper::{FromKeeper, NewSession, PublicPart, Reply, Request, ToKeeper};
+pub use lookup::{FromLookup, ToLookup};
 pub use session::{Ending, SessionReport};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 
@@ -22,6 +24,8 @@ pub type SessionToKeeper = Channel<Request, Reply>;
 pub type KeeperToSession = Channel<Reply, Request>;
 pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
 pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
+pub type ListenerToLookup = Channel<ToLookup, FromLookup>;
+pub type LookupToListener = Channel<FromLookup, ToLookup>;
 pub type ListenerToSession = Channel<Nothing, SessionReport>;
 pub type SessionToListener = Channel<SessionReport, Nothing>;
 
