@@ -107,20 +107,6 @@ fn the_capitals_of_options_of_later_versions_are_accepted() {
 }
 
 #[test]
-fn going_on_without_dns_is_said_once_unless_asked_for() {
-    let line = "sslserver: info: no DNS lookups in this version: going on as with -H";
-    let server = Setup::new().program(&["true"]).start();
-    assert_eq!(
-        (server.reply(), server.reply()),
-        (String::new(), String::new())
-    );
-    assert_eq!(server.log.count(line), 1);
-    let server = with(&["-v", "-H"]).program(&["true"]).start();
-    server.reply();
-    assert_eq!(server.log.count(line), 0);
-}
-
-#[test]
 fn numbers_are_wholly_decimal_and_in_range() {
     for option in ["-c", "-b", "-u", "-g", "-T", "-w"] {
         for number in [

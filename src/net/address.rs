@@ -99,6 +99,18 @@ impl Network {
         }
     }
 
+    /// `192.0.2.0/24`, or an address alone.
+    pub fn parse(text: &str) -> Option<Network> {
+        let (ip, length) = match text.split_once('/') {
+            Some((ip, length)) => (ip, Some(length.parse::<u8>().ok()?)),
+            None => (text, None),
+        };
+        let ip: IpAddr = ip.parse().ok()?;
+        let most = if ip.is_ipv4() { 32 } else { 128 };
+        let length = length.unwrap_or(most);
+        (length <= most).then(|| Network::around(ip, length))
+    }
+
     /// Whom a limit per address means: one IPv4 address, or the /64 that a single IPv6 customer has.
     pub fn of_client(ip: IpAddr) -> Network {
         match ip {
@@ -156,6 +168,20 @@ mod tests {
     fn a_name_gives_its_first_address_of_the_wanted_family() {
         let address = BindAddress::parse("localhost", Some(Family::V4)).unwrap();
         assert_eq!(address.ip, ip("127.0.0.1"));
+    }
+
+    #[test]
+    fn a_network_is_read_as_it_is_written() {
+        for text in ["192.0.2.0/24", "0.0.0.0/0", "2001:db8::/32", "::1/128"] {
+            assert_eq!(Network::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            Network::parse("127.0.0.1").unwrap().to_string(),
+            "127.0.0.1/32"
+        );
+        for text in ["", "x", "192.0.2.0/33", "192.0.2.0/", "::1/129", "1.2.3/8"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,20 +1,22 @@
 //! From accept to the terminator, each step cheaper than the next: limits, early rules, rules.
 #![forbid(unsafe_code)]
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::connection::{Connection, Handover, Kit, Plain, Purpose, Stage, Waiting, plain};
+use super::connection::{
+    Connection, Handover, Kit, Names, Plain, Purpose, Stage, Waiting, local, plain,
+};
 use super::keysets::Outgoing;
 use super::limits::RuleLimits;
 use super::listener::{Listener, token};
 use super::log::{Ends, Level};
 use crate::net::address::Network;
 use crate::privsep::channel::ChannelError;
-use crate::privsep::message::ToTerminator;
+use crate::privsep::message::{ToTerminator, Wanted};
 use crate::rules::{Client, RulesFile, Verdict};
 use crate::sys::socket::clear_ip_options;
 
@@ -64,66 +66,129 @@ impl Listener {
     /// Lets a client in or closes its connection. The kit comes back if it was not needed.
     fn admit(&mut self, kit: Kit, stream: TcpStream, remote: SocketAddr) -> Option<Kit> {
         let accepted = Instant::now();
-        let client = Network::of_client(remote.ip());
-        let verdict = match self.judge(remote) {
-            Ok(verdict) => verdict,
+        if self.is_proxy(remote.ip()) {
+            return self.inquire(kit, stream, remote, Verdict::default(), accepted);
+        }
+        let early = match self.judge_early(remote) {
+            Ok(early) => early,
             Err(text) => {
-                if self.denials.admits(remote.ip(), accepted) {
-                    self.log.line(Level::Warning, text);
-                }
+                self.rules_unreadable(remote.ip(), &text);
                 return Some(kit);
             }
         };
-        let refusal = match verdict.deny {
-            true => Some(String::new()),
-            false => match self.exceeded(&verdict.variables, client, remote) {
-                Ok(refusal) => refusal,
-                Err(limit) => {
-                    if self.denials.admits(remote.ip(), accepted) {
-                        let ip = remote.ip();
-                        self.log.warning(format_args!(
-                            "ip connection limit of {limit} exceeded for: {ip}"
-                        ));
-                    }
-                    return Some(kit);
-                }
-            },
-        };
-        if let Some(why) = refusal {
-            if self.log.level() >= Level::Status && self.denials.admits(remote.ip(), accepted) {
-                let ends = Ends {
-                    local_name: self.options.local_name.as_deref(),
-                    local: local(&stream, remote),
-                    remote,
-                };
-                let pid = std::process::id();
-                self.log
-                    .line(Level::Status, format_args!("deny {pid} {ends}{why}"));
-            }
+        if early.deny || self.wanted(remote) == Wanted::default() {
+            return self.go_on(kit, stream, remote, early, Names::default(), accepted);
+        }
+        // Who is over the limit is not worth a question.
+        if early.matched.is_some()
+            && self.exceeds(&stream, remote, &early.variables, &Names::default())
+        {
             return Some(kit);
         }
-        if !self.options.keep_ip_options {
-            clear_ip_options(&stream, remote.ip());
-        }
-        self.enter(kit, stream, remote, verdict.variables, accepted);
-        None
+        self.inquire(kit, stream, remote, early, accepted)
     }
 
-    /// Asks the early rules, and if they are silent the others.
-    fn judge(&mut self, remote: SocketAddr) -> Result<Verdict, String> {
+    /// Asks the early rules, which know addresses only.
+    pub(super) fn judge_early(&mut self, remote: SocketAddr) -> Result<Verdict, String> {
         let client = Client {
             ip: remote.ip(),
             host: None,
             info: None,
         };
-        let missing = self.options.missing_rules;
-        for rules in [&mut self.early_rules, &mut self.rules] {
-            let verdict = ask(rules, &client, missing)?;
-            if verdict.matched.is_some() {
-                return Ok(verdict);
+        ask(&mut self.early_rules, &client, self.options.missing_rules)
+    }
+
+    /// Goes on with all that can be known: the other rules if the early ones were silent, the limits, and in.
+    pub(super) fn go_on(
+        &mut self,
+        kit: Kit,
+        stream: TcpStream,
+        remote: SocketAddr,
+        early: Verdict,
+        names: Names,
+        accepted: Instant,
+    ) -> Option<Kit> {
+        let verdict = match early.matched {
+            Some(_) => early,
+            None => {
+                let client = Client {
+                    ip: remote.ip(),
+                    host: names.host.as_deref().map(str::as_bytes),
+                    info: names.info.as_deref(),
+                };
+                match ask(&mut self.rules, &client, self.options.missing_rules) {
+                    Ok(verdict) => verdict,
+                    Err(text) => {
+                        self.rules_unreadable(remote.ip(), &text);
+                        return Some(kit);
+                    }
+                }
+            }
+        };
+        if verdict.deny {
+            self.log_denied(&stream, remote, &names, "");
+            return Some(kit);
+        }
+        if self.exceeds(&stream, remote, &verdict.variables, &names) {
+            return Some(kit);
+        }
+        if !self.options.keep_ip_options {
+            clear_ip_options(&stream, remote.ip());
+        }
+        self.enter(kit, stream, remote, names, verdict.variables, accepted);
+        None
+    }
+
+    pub(super) fn rules_unreadable(&mut self, ip: IpAddr, text: &str) {
+        if self.denials.admits(ip, Instant::now()) {
+            self.log.line(Level::Warning, text);
+        }
+    }
+
+    fn log_denied(&mut self, stream: &TcpStream, remote: SocketAddr, names: &Names, why: &str) {
+        if self.log.level() < Level::Status || !self.denials.admits(remote.ip(), Instant::now()) {
+            return;
+        }
+        let ends = Ends {
+            local_name: self
+                .options
+                .local_name
+                .as_deref()
+                .or(names.local_name.as_deref()),
+            local: names.local.unwrap_or_else(|| local(stream, remote)),
+            remote_name: names.host.as_deref(),
+            remote_info: names.info.as_deref(),
+            remote,
+        };
+        let pid = std::process::id();
+        self.log
+            .line(Level::Status, format_args!("deny {pid} {ends}{why}"));
+    }
+
+    /// Whether a limit of the rule or of the environment is reached, which is said.
+    fn exceeds(
+        &mut self,
+        stream: &TcpStream,
+        remote: SocketAddr,
+        variables: &Pairs,
+        names: &Names,
+    ) -> bool {
+        match self.exceeded(variables, Network::of_client(remote.ip()), remote) {
+            Ok(None) => false,
+            Ok(Some(why)) => {
+                self.log_denied(stream, remote, names, &why);
+                true
+            }
+            Err(limit) => {
+                let ip = remote.ip();
+                if self.denials.admits(ip, Instant::now()) {
+                    self.log.warning(format_args!(
+                        "ip connection limit of {limit} exceeded for: {ip}"
+                    ));
+                }
+                true
             }
         }
-        Ok(Verdict::default())
     }
 
     /// Whether a limit is reached: the words for a rule's, or the number that the environment set. A rule's MAXCONIP
@@ -172,6 +237,7 @@ impl Listener {
         kit: Kit,
         stream: TcpStream,
         remote: SocketAddr,
+        names: Names,
         variables: Pairs,
         accepted: Instant,
     ) {
@@ -197,11 +263,12 @@ impl Listener {
         let client = Network::of_client(remote.ip());
         self.census.enter(client);
         let mut connection = Connection {
-            local: local(&stream, remote),
+            local: names.local.unwrap_or_else(|| local(&stream, remote)),
             remote,
             client,
             demand: self.sets.demand(set).unwrap_or(self.demand),
             variables,
+            names: Names::default(),
             stage: Stage::Over,
             session: Some(kit.reports),
             ending: None,
@@ -217,9 +284,11 @@ impl Listener {
             report: kit.report,
             control,
             client: remote.ip(),
+            host: names.host.clone(),
             set,
             deadline,
         };
+        connection.names = names;
         match own_control {
             Some(control) => {
                 connection.stage = Stage::Waiting(Waiting {
@@ -291,15 +360,6 @@ impl Listener {
             let _ = self.epoll.modify(&terminator.channel, &mut event);
         }
     }
-}
-
-/// Our own address as the client called it; a connection that is gone already has none.
-fn local(stream: &TcpStream, remote: SocketAddr) -> SocketAddr {
-    let unspecified = match remote {
-        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
-        SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
-    };
-    stream.local_addr().map_or(unspecified, plain)
 }
 
 fn ask(

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ use nix::unistd::{Gid, Group, Uid, User, geteuid};
 use super::error::Error;
 use super::limits::Limits;
 use super::options::{Options, number};
+use crate::net::address::Network;
+use crate::privsep::lookup;
 use crate::privsep::role::Confinement;
 use crate::sys::identity::Identity;
 use crate::tls::client::{Demand, TrustFiles};
@@ -89,6 +92,10 @@ pub struct Config {
     /// Ids of the application; `None` stays as it is.
     pub uid: Option<Uid>,
     pub gid: Option<Gid>,
+    /// PROXYFROM: who may announce others.
+    pub proxies: Vec<Network>,
+    /// DNSCACHEIP: name servers instead of the system's.
+    pub servers: Vec<SocketAddr>,
     /// Things to say at `-v`.
     pub notes: Vec<String>,
 }
@@ -157,9 +164,29 @@ impl Config {
             },
             uid,
             gid,
+            proxies: proxies(variables)?,
+            servers: servers(variables)?,
             notes,
         })
     }
+}
+
+fn proxies(variables: &Variables) -> Result<Vec<Network>, Error> {
+    let list = variables.text("PROXYFROM").unwrap_or_default();
+    let entries = list
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
+    let parse = |entry: &str| {
+        let bad = || format!("PROXYFROM: \"{entry}\" is no address or network");
+        Network::parse(entry).ok_or_else(|| Error::BadSetting(bad()))
+    };
+    entries.map(parse).collect()
+}
+
+fn servers(variables: &Variables) -> Result<Vec<SocketAddr>, Error> {
+    let list = variables.text("DNSCACHEIP").unwrap_or_default();
+    lookup::servers::parse(&list).map_err(|bad| Error::BadSetting(format!("DNSCACHEIP: {bad}")))
 }
 
 /// What a connection has for which rules changed some of the variables.

@@ -67,11 +67,33 @@ pub struct Running {
     pub encrypted: bool,
 }
 
+/// What was found out about a connection beside its addresses.
+#[derive(Default)]
+pub struct Names {
+    /// Our own name and, if a proxy announced it, our address.
+    pub local_name: Option<Vec<u8>>,
+    pub local: Option<SocketAddr>,
+    pub host: Option<String>,
+    pub info: Option<Vec<u8>>,
+    /// The proxy that the client came through.
+    pub proxy: Option<IpAddr>,
+}
+
+/// Our own address as the client called it; a connection that is gone already has none.
+pub fn local(stream: &TcpStream, remote: SocketAddr) -> SocketAddr {
+    let unspecified = match remote {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+    };
+    stream.local_addr().map_or(unspecified, plain)
+}
+
 pub struct Connection {
     /// As the client's kernel and ours have them, IPv4 as IPv4.
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub client: Network,
+    pub names: Names,
     /// What the client has to show.
     pub demand: Demand,
     /// Variables of the rules that matched.
@@ -143,6 +165,7 @@ pub struct Handover {
     /// The session's end of the channel on which the application asks for TLS.
     pub control: Option<OwnedFd>,
     pub client: IpAddr,
+    pub host: Option<String>,
     /// Which set of keys.
     pub set: u32,
     pub deadline: Instant,
@@ -156,7 +179,7 @@ impl Handover {
             set: self.set,
             patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
             client: self.client,
-            host: None,
+            host: self.host.clone(),
         }
     }
 

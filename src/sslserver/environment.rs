@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 
 use nix::net::if_::if_indextoname;
 
+use super::connection::Names;
+
 /// Variables that configure sslserver. The application gets one only if a rule sets it.
-const OURS: [&str; 23] = [
+const OURS: [&str; 24] = [
     "ALPN",
     "CADIR",
     "CAFILE",
@@ -22,6 +24,7 @@ const OURS: [&str; 23] = [
     "CIPHERSUITES",
     "CRLFILE",
     "DHFILE",
+    "DNSCACHEIP",
     "GROUPS",
     "KEYFILE",
     "MAXCONIP",
@@ -82,6 +85,7 @@ impl Environment {
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
+        names: &Names,
         local_name: Option<&[u8]>,
         tcp: bool,
     ) {
@@ -93,6 +97,9 @@ impl Environment {
         };
         self.set(b"PROTO", protocol);
         let families = [("SSL", true), ("TCP", tcp), ("TCP6", tcp && six)];
+        if let Some(proxy) = names.proxy {
+            self.set(b"SSLPROXYIP", proxy.to_string().as_bytes());
+        }
         let interface = match remote {
             SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(interface(remote.scope_id())),
             _ => None,
@@ -111,6 +118,12 @@ impl Environment {
             fact("LOCALPORT", local.port().to_string().as_bytes());
             if let Some(name) = local_name {
                 fact("LOCALHOST", name);
+            }
+            if let Some(host) = &names.host {
+                fact("REMOTEHOST", host.as_bytes());
+            }
+            if let Some(info) = &names.info {
+                fact("REMOTEINFO", info);
             }
             fact("REMOTEIP", remote.ip().to_string().as_bytes());
             fact("REMOTEPORT", remote.port().to_string().as_bytes());

@@ -12,8 +12,6 @@ pub const TEMPORARY: u8 = 111;
 pub enum Error {
     IllegalOption(String),
     MissingArgument(char),
-    /// An option of a later version.
-    NotYet(char),
     BadNumber {
         what: String,
         value: String,
@@ -50,7 +48,6 @@ impl fmt::Display for Error {
         match self {
             Error::IllegalOption(option) => write!(f, "illegal option -- {option}"),
             Error::MissingArgument(option) => write!(f, "option requires an argument -- {option}"),
-            Error::NotYet(option) => write!(f, "option not in this version -- {option}"),
             Error::BadNumber {
                 what,
                 value,

@@ -16,11 +16,13 @@ use super::application::Launcher;
 use super::config::Shown;
 use super::connection::{Connection, Kit};
 use super::error::Error;
+use super::inquiry::Inquiry;
 use super::keysets::{KeySets, Outgoing};
 use super::limits::{Census, Limits};
 use super::log::{Level, Log, Spell};
 use super::options::Options;
 use super::roles::Roles;
+use crate::net::address::Network;
 use crate::rules::RulesFile;
 use crate::sys::signal::Signals;
 use crate::tls::client::Demand;
@@ -31,6 +33,7 @@ pub(super) mod token {
     pub const SIGNALS: u64 = 1;
     pub const KEEPER: u64 = 2;
     pub const TERMINATOR: u64 = 3;
+    pub const LOOKUP: u64 = 4;
     pub const FIRST_CONNECTION: u64 = 16;
 }
 
@@ -88,6 +91,10 @@ pub struct Listener {
     pub(super) rules: Option<RulesFile>,
     pub(super) epoll: Epoll,
     pub(super) connections: HashMap<u64, Connection>,
+    /// Connections that are not in yet: somebody is asked about them.
+    pub(super) inquiries: HashMap<u64, Inquiry>,
+    /// PROXYFROM: who may announce others.
+    pub(super) proxies: Vec<Network>,
     pub(super) applications: HashMap<Pid, u64>,
     pub(super) census: Census,
     pub(super) running: usize,
@@ -125,6 +132,7 @@ pub struct Parts {
     pub log: Log,
     pub limits: Limits,
     pub demand: Demand,
+    pub proxies: Vec<Network>,
     pub socket: TcpListener,
     pub signals: Signals,
     pub launcher: Launcher,
@@ -155,6 +163,8 @@ impl Listener {
             roles: parts.roles,
             epoll,
             connections: HashMap::new(),
+            inquiries: HashMap::new(),
+            proxies: parts.proxies,
             applications: HashMap::new(),
             census: Census::default(),
             running: 0,
@@ -212,6 +222,7 @@ impl Listener {
             token::SIGNALS => self.on_signals(),
             token::KEEPER => self.hear_keeper(),
             token::TERMINATOR => self.hear_terminator(),
+            token::LOOKUP => self.hear_lookup(),
             number => self.hear_session(number),
         }
     }
@@ -243,6 +254,9 @@ impl Listener {
         if self.roles.due.is_some_and(|due| due <= now) {
             self.start_roles(now);
         }
+        if self.roles.lookup_due.is_some_and(|due| due <= now) {
+            self.start_lookup(now);
+        }
         while let Some(&(due, number)) = self.deadlines.first()
             && due <= now
         {
@@ -272,6 +286,7 @@ impl Listener {
     fn timeout(&self) -> EpollTimeout {
         let dues = [
             self.roles.due,
+            self.roles.lookup_due,
             self.deadlines.first().map(|(due, _)| *due),
             self.start_after,
             self.accept_after,
@@ -315,7 +330,7 @@ impl Listener {
             && self.outgoing.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running
-            && self.connections.len() - self.running < self.limits.unfinished
+            && self.connections.len() + self.inquiries.len() - self.running < self.limits.unfinished
     }
 
     /// Pauses accepting for want of descriptors or memory.

@@ -65,6 +65,8 @@ pub fn field(bytes: &[u8]) -> String {
 pub struct Ends<'a> {
     pub local_name: Option<&'a [u8]>,
     pub local: SocketAddr,
+    pub remote_name: Option<&'a str>,
+    pub remote_info: Option<&'a [u8]>,
     pub remote: SocketAddr,
 }
 
@@ -73,7 +75,9 @@ impl fmt::Display for Ends<'_> {
         let name = field(self.local_name.unwrap_or_default());
         let (local, remote) = (self.local, self.remote);
         write!(f, "{name}:{}:{} ", local.ip(), local.port())?;
-        write!(f, ":{}::{}", remote.ip(), remote.port())
+        let host = field(self.remote_name.unwrap_or_default().as_bytes());
+        let info = field(self.remote_info.unwrap_or_default());
+        write!(f, "{host}:{}:{info}:{}", remote.ip(), remote.port())
     }
 }
 
@@ -148,6 +152,8 @@ mod tests {
         let ends = Ends {
             local_name: Some(b"0"),
             local: "127.0.0.1:24150".parse().unwrap(),
+            remote_name: None,
+            remote_info: None,
             remote: "[::1]:52100".parse().unwrap(),
         };
         assert_eq!(ends.to_string(), "0:127.0.0.1:24150 :::1::52100");

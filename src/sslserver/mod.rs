@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod environment;
 mod error;
+mod inquiry;
 mod keysets;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
@@ -36,9 +38,12 @@ use self::roles::Roles;
 use crate::net::address::{BindAddress, HostError};
 use crate::net::listen::{self, ListenError, ListenOptions};
 use crate::privsep::session::SessionSettings;
-use crate::privsep::{keeper, terminator};
+use crate::privsep::{keeper, lookup, terminator};
 use crate::sys::signal::Signals;
 use crate::sys::{descriptor, service, signal};
+
+/// A proxy writes its header at once.
+const PROXY_PATIENCE: Duration = Duration::from_secs(3);
 
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -72,10 +77,6 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     for note in &config.notes {
         log.line(Level::Status, format_args!("info: {note}"));
     }
-    if !options.no_lookup {
-        let text = "info: no DNS lookups in this version: going on as with -H";
-        log.line(Level::Status, text);
-    }
     let socket = bind(&options, port)?;
     signal::reset_dispositions();
     let wanted = [
@@ -103,6 +104,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     let parts = Parts {
         limits: config.limits,
         demand: config.keys.demand,
+        proxies: config.proxies,
         options,
         log,
         socket,
@@ -184,8 +186,23 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         demand: config.keys.demand,
         wants_variables: options.ssl_environment || options.delayed,
     };
+    let needed = options.lookup || options.ident || !config.proxies.is_empty();
+    let lookup_orders = needed.then(|| lookup::Orders {
+        confinement: config.confinement.clone(),
+        servers: config.servers.clone(),
+        patience: options.lookup_time,
+        header_patience: PROXY_PATIENCE,
+        limit: config.limits.unfinished,
+        ident_port: lookup::IDENT_PORT,
+    });
     let opened = config.keys.opened_by_listener;
-    Roles::new(keeper_orders, terminator_orders, opened, password)
+    Roles::new(
+        keeper_orders,
+        terminator_orders,
+        lookup_orders,
+        opened,
+        password,
+    )
 }
 
 /// The name lines begin with: the last part of what we were called by.

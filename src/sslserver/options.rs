@@ -33,9 +33,6 @@ const ARGUMENTS: [(char, &str); 12] = [
     ('w', "progtimeout"),
 ];
 
-/// Known letters that this version cannot serve.
-const NOT_YET: &str = "hprt";
-
 /// A banner must fit into an empty pipe, where it waits for its client.
 const MAX_BANNER: usize = 4096;
 /// Enough for any machine; a slip of the pen shall not ask for more.
@@ -59,8 +56,14 @@ pub struct Options {
     pub delay: bool,
     /// `-q`, `-Q`, `-v`, `-V`
     pub level: Level,
-    /// `-H` was said; without it the log mentions that there are no look-ups.
-    pub no_lookup: bool,
+    /// `-h`, `-H`: the client's name is looked up, and ours unless `-l` says it.
+    pub lookup: bool,
+    /// `-p`, `-P`: the name counts only if it means the client's address.
+    pub paranoid: bool,
+    /// `-r`, `-R`: the client's user is asked for.
+    pub ident: bool,
+    /// `-t`: for all of that.
+    pub lookup_time: Duration,
     /// `-e`, `-E`: the application gets `TCP*`.
     pub tcp_environment: bool,
     /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
@@ -108,7 +111,10 @@ impl Default for Options {
             keep_ip_options: false,
             delay: false,
             level: Level::Warning,
-            no_lookup: false,
+            lookup: true,
+            paranoid: false,
+            ident: false,
+            lookup_time: Duration::from_secs(26),
             tcp_environment: true,
             ssl_environment: false,
             delayed: false,
@@ -181,9 +187,6 @@ impl Options {
     }
 
     fn take(&mut self, letter: char, parser: &mut lexopt::Parser) -> Result<(), Error> {
-        if NOT_YET.contains(letter) {
-            return Err(Error::NotYet(letter));
-        }
         let takes_argument = ARGUMENTS.iter().any(|&(known, _)| known == letter);
         match takes_argument {
             true => {
@@ -214,14 +217,17 @@ impl Options {
             'E' => self.tcp_environment = false,
             's' => self.ssl_environment = true,
             'S' => self.ssl_environment = false,
-            'H' => self.no_lookup = true,
+            'h' => self.lookup = true,
+            'H' => self.lookup = false,
+            'p' => self.paranoid = true,
+            'P' => self.paranoid = false,
+            'r' => self.ident = true,
+            'R' => self.ident = false,
             'z' => self.demand = Demand::Named,
             'm' => self.demand = Demand::Valid,
             'Z' => self.demand = Demand::Nothing,
             'n' => self.delayed = true,
             'N' => self.delayed = false,
-            // What this version does anyway.
-            'P' | 'R' => {}
             other => return Err(Error::IllegalOption(other.to_string())),
         }
         Ok(())
@@ -235,6 +241,7 @@ impl Options {
             'b' => self.backlog = number(1, i32::MAX as u64)? as i32,
             'u' => self.uid = number(0, MAX_ID)? as u32,
             'g' => self.gid = number(0, MAX_ID)? as u32,
+            't' => self.lookup_time = seconds()?,
             'T' => self.handshake = seconds()?,
             'w' => self.idle = seconds()?,
             'I' => self.interface = Some(value.to_string_lossy().into_owned()),

@@ -129,9 +129,15 @@ impl Listener {
             self.launcher.greet(&waiting.pipes, plain);
         }
         let mut environment = self.launcher.inherited.clone();
+        let names = &connection.names;
         let local_name = self.options.local_name.as_deref();
+        let local_name = local_name
+            .or(names.local_name.as_deref())
+            .map(<[u8]>::to_vec);
+        let local_name = local_name.as_deref();
         let (local, remote) = (connection.local, connection.remote);
-        environment.connection(local, remote, local_name, self.options.tcp_environment);
+        let tcp = self.options.tcp_environment;
+        environment.connection(local, remote, names, local_name, tcp);
         let pairs = connection.variables.iter();
         environment.rules(pairs.map(|(name, value)| (&name[..], &value[..])));
         let proper = match &waiting.to {
@@ -172,15 +178,18 @@ impl Listener {
             encrypted: plain.is_none(),
         });
         let demand = connection.demand;
+        let ends = Ends {
+            local_name,
+            local,
+            remote_name: names.host.as_deref(),
+            remote_info: names.info.as_deref(),
+            remote,
+        };
+        let ends = ends.to_string();
         let before = std::mem::replace(&mut connection.stage, running);
         self.applications.insert(pid, number);
         self.running += 1;
         self.log_status();
-        let ends = Ends {
-            local_name,
-            local,
-            remote,
-        };
         let ip = remote.ip();
         self.log
             .line(Level::Status, format_args!("pid {pid} from {ip}"));
@@ -277,6 +286,9 @@ impl Listener {
 
     /// What to do when a connection has overrun its time.
     pub(super) fn overdue(&mut self, number: u64) {
+        if self.inquiries.contains_key(&number) {
+            return self.unanswered(number);
+        }
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };

@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::privsep::message::{
-    KeeperToListener, KeeperToTerminator, ListenerToKeeper, ListenerToTerminator,
-    TerminatorToKeeper, TerminatorToListener, ToKeeper,
+    KeeperToListener, KeeperToTerminator, ListenerToKeeper, ListenerToLookup, ListenerToTerminator,
+    LookupToListener, TerminatorToKeeper, TerminatorToListener, ToKeeper,
 };
-use crate::privsep::{keeper, terminator};
+use crate::privsep::{keeper, lookup, terminator};
 use crate::sys::process;
 use crate::tls::material::{Files, SetFiles};
 
@@ -39,6 +39,11 @@ pub struct Terminator {
     pub full: bool,
 }
 
+pub struct Lookup {
+    pub pid: Pid,
+    pub channel: ListenerToLookup,
+}
+
 /// What the roles are started with.
 pub struct Roles {
     pub keeper_orders: keeper::Orders,
@@ -53,6 +58,11 @@ pub struct Roles {
     pub terminator: Option<Terminator>,
     /// How many terminators the present keeper has been told of.
     pub terminators: u32,
+    /// `None`: nothing is looked up.
+    pub lookup_orders: Option<lookup::Orders>,
+    pub lookup: Option<Lookup>,
+    /// When another lookup process is started.
+    pub lookup_due: Option<Instant>,
     started: Option<Instant>,
     pause: Duration,
     /// When whatever is missing is started again, or given up for stuck.
@@ -63,6 +73,7 @@ impl Roles {
     pub fn new(
         keeper_orders: keeper::Orders,
         terminator_orders: terminator::Orders,
+        lookup_orders: Option<lookup::Orders>,
         opened_by_listener: bool,
         password: Option<OwnedFd>,
     ) -> Roles {
@@ -75,6 +86,9 @@ impl Roles {
             keeper: None,
             terminator: None,
             terminators: 0,
+            lookup_due: lookup_orders.as_ref().map(|_| Instant::now()),
+            lookup_orders,
+            lookup: None,
             started: None,
             pause: Duration::ZERO,
             due: None,
@@ -179,6 +193,21 @@ impl Roles {
         });
         self.started = Some(now);
         self.due = Some(now + PATIENCE);
+        Ok(())
+    }
+
+    /// Forks a lookup process, if one is wanted. Connections do without until it is there.
+    pub fn start_lookup(&mut self) -> Result<(), Errno> {
+        let Some(orders) = &self.lookup_orders else {
+            return Ok(());
+        };
+        let (channel, end) = ListenerToLookup::pair()?;
+        let body = |mut ends: Vec<OwnedFd>| match ends.pop() {
+            Some(end) => lookup::run(orders, LookupToListener::from_end(end)),
+            None => 111,
+        };
+        let pid = process::fork_role(vec![end.into_end()], body).map_err(|(errno, _)| errno)?;
+        self.lookup = Some(Lookup { pid, channel });
         Ok(())
     }
 

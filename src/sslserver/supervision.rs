@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +13,9 @@ use super::log::Level;
 use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
+
+/// Connections do without names meanwhile.
+const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener {
     /// Starts whichever role is missing; a role that is there and still not ready is stuck.
@@ -40,6 +43,18 @@ impl Listener {
         if let Err(errno) = watched {
             self.role_failed(&format!("fatal: (111) unable to fork: {}", errno.desc()));
             self.roles.schedule(now);
+        }
+    }
+
+    pub(super) fn start_lookup(&mut self, now: Instant) {
+        self.roles.lookup_due = None;
+        match self.roles.start_lookup() {
+            Ok(()) => self.watch_lookup(),
+            Err(errno) => {
+                self.log
+                    .warning(format_args!("unable to fork: {}", errno.desc()));
+                self.roles.lookup_due = Some(now + LOOKUP_PAUSE);
+            }
         }
     }
 
@@ -145,6 +160,15 @@ impl Listener {
 
     pub(super) fn role_ended(&mut self, ended: Ended) {
         let is = |pid: Option<nix::unistd::Pid>| pid == Some(ended.pid);
+        if is(self.roles.lookup.as_ref().map(|lookup| lookup.pid)) {
+            self.hear_lookup();
+            let pid = ended.pid;
+            self.log
+                .warning(format_args!("lookup {pid} {ended}, starting another"));
+            self.roles.lookup = None;
+            self.roles.lookup_due = Some(Instant::now() + LOOKUP_PAUSE);
+            return self.answer_all();
+        }
         let of_keeper = is(self.roles.keeper.as_ref().map(|keeper| keeper.pid));
         let of_terminator = is(self
             .roles

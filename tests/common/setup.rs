@@ -44,7 +44,9 @@ impl Setup {
     }
 
     pub fn new() -> Setup {
-        Setup::bare().options(&["-1", "-v"]).keys(&[Kind::P256])
+        Setup::bare()
+            .options(&["-1", "-v", "-H"])
+            .keys(&[Kind::P256])
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Setup {

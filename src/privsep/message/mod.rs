@@ -7,7 +7,7 @@ mod session;
 mod terminator;
 
 pub use keeper::{FromKeeper, NewSession, PublicPart, Reply, Request, ToKeeper};
-pub use lookup::{FromLookup, ToLookup};
+pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, SessionReport};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 

@@ -16,7 +16,8 @@ fn lines(environment: &Environment) -> Vec<String> {
 fn connected(remote: &str, tcp: bool) -> Environment {
     let mut environment = Environment::default();
     let local = "192.0.2.1:993".parse().unwrap();
-    environment.connection(local, remote.parse().unwrap(), Some(b"mail"), tcp);
+    let names = Names::default();
+    environment.connection(local, remote.parse().unwrap(), &names, Some(b"mail"), tcp);
     environment
 }
 
