@@ -117,7 +117,7 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
     // execArgs starts with argument 0.
     let settings = format!(
         "foreground = yes\nsyslog = no\ndebug = 3\npid =\n\
-         [bench]\naccept = 127.0.0.1:{}\ncert = {}\nkey = {}\nsessionResume = no\npty = no\n\
+         [bench]\naccept = 127.0.0.1:{}\ncert = {}\nkey = {}\npty = no\n\
          exec = {exec}\nexecArgs = {exec} {}\n",
         wish.port,
         text(&wish.materials.certificate),
