@@ -2,7 +2,7 @@
 //! network, and answers each session's channel once, with a signature over a handshake or not at all.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,11 +53,11 @@ pub fn run(orders: &Orders, given: Given) -> u8 {
     let prepared = epoll
         .map_err(|errno| format!("fatal: (111) keeper: {}", errno.desc()))
         .and_then(|epoll| {
-            let safe = prepare(orders, given.password.as_ref(), &given.opened)?;
-            Ok((safe, epoll))
+            let loaded = prepare(orders, given.password.as_ref(), &given.opened)?;
+            Ok((loaded, epoll))
         });
     match prepared {
-        Ok((safe, epoll)) => match serve(safe, &epoll, &listener) {
+        Ok((loaded, epoll)) => match serve(loaded, &epoll, &listener) {
             Ok(()) => 0,
             Err(errno) => fail(&listener, format!("fatal: (111) keeper: {}", errno.desc())),
         },
@@ -71,7 +71,11 @@ fn fail(listener: &KeeperToListener, text: String) -> u8 {
     111
 }
 
-fn prepare(orders: &Orders, password: Option<&OwnedFd>, opened: &Files) -> Result<Safe, String> {
+fn prepare(
+    orders: &Orders,
+    password: Option<&OwnedFd>,
+    opened: &Files,
+) -> Result<(Safe, Vec<String>), String> {
     // The library reads its configuration file, so before the root changes.
     openssl::init();
     let confined = role::confine(&orders.confinement);
@@ -86,9 +90,9 @@ fn prepare(orders: &Orders, password: Option<&OwnedFd>, opened: &Files) -> Resul
         tickets: TicketSecrets::default(),
     };
     let loaded = safe.load(0, &orders.files, opened);
-    loaded.map_err(|error| format!("error: (111) {error}"))?;
+    let warnings = loaded.map_err(|error| format!("error: (111) {error}"))?;
     sandbox::confine_keeper()?;
-    Ok(safe)
+    Ok((safe, warnings))
 }
 
 /// Reads up to NUL or the end.
@@ -122,9 +126,19 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
 
 /// Who is at the other end of a descriptor.
 enum Peer {
-    Terminator(KeeperToTerminator),
+    Terminator(KeeperToTerminator, Untold),
     Session(KeeperToSession, Served),
 }
+
+/// The sets that a terminator is still to be told of, and how much of the first it knows.
+#[derive(Default)]
+struct Untold {
+    sets: VecDeque<u32>,
+    place: usize,
+}
+
+/// Sessions do not wait for longer than this many parts of a set take.
+const PARTS_AT_ONCE: usize = 64;
 
 const LISTENER: u64 = 0;
 
@@ -139,15 +153,14 @@ struct Company<'a> {
     terminators: u32,
 }
 
-fn serve(mut safe: Safe, epoll: &Epoll, listener: &KeeperToListener) -> Result<(), Errno> {
+fn serve(
+    (mut safe, warnings): (Safe, Vec<String>),
+    epoll: &Epoll,
+    listener: &KeeperToListener,
+) -> Result<(), Errno> {
     epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    if let Some(set) = safe.sets.get(&0) {
-        for warning in &set.warnings {
-            tell(listener, FromKeeper::Warning(warning.clone()));
-        }
-        let dh_bits = set.dh.as_ref().map_or(0, |dh| dh.bits);
-        tell(listener, FromKeeper::Loaded { dh_bits });
-    }
+    let dh_bits = safe.sets.get(&0).map_or(0, |set| set.dh_bits);
+    report(listener, warnings, FromKeeper::Loaded { dh_bits });
     let mut company = Company {
         epoll,
         listener,
@@ -185,10 +198,11 @@ impl Company<'_> {
                     return;
                 };
                 let terminator = KeeperToTerminator::from_end(end);
-                safe.publish(0, &terminator);
                 self.terminators += 1;
-                if let Some(number) = self.welcome(Peer::Terminator(terminator)) {
+                if let Some(number) = self.welcome(Peer::Terminator(terminator, Untold::default()))
+                {
                     self.terminator = number;
+                    self.publish(safe, 0);
                 }
             }
             ToKeeper::Set {
@@ -200,43 +214,85 @@ impl Company<'_> {
                 let opened = Files {
                     opened: opened.collect(),
                 };
-                if !safe.sets.contains_key(&number)
-                    && let Err(error) = safe.load(number, &files, &opened)
-                {
-                    let reason = error.to_string();
-                    return tell(self.listener, FromKeeper::SetFailed { number, reason });
-                }
-                for warning in safe.sets.get(&number).iter().flat_map(|set| &set.warnings) {
-                    tell(self.listener, FromKeeper::Warning(warning.clone()));
-                }
-                if let Some(Peer::Terminator(terminator)) = self.peers.get(&self.terminator) {
-                    safe.publish(number, terminator);
-                }
-                let terminators = self.terminators;
-                tell(
-                    self.listener,
-                    FromKeeper::SetLoaded {
-                        number,
-                        terminators,
+                let warnings = match safe.sets.contains_key(&number) {
+                    true => Vec::new(),
+                    false => match safe.load(number, &files, &opened) {
+                        Ok(warnings) => warnings,
+                        Err(error) => {
+                            let reason = error.to_string();
+                            let failed = FromKeeper::SetFailed { number, reason };
+                            return report(self.listener, Vec::new(), failed);
+                        }
                     },
-                );
+                };
+                self.publish(safe, number);
+                let terminators = self.terminators;
+                let loaded = FromKeeper::SetLoaded {
+                    number,
+                    terminators,
+                };
+                report(self.listener, warnings, loaded);
             }
         }
     }
 
-    /// Takes in what a terminator or session says.
+    /// Has the latest terminator told of a set.
+    fn publish(&mut self, safe: &Safe, set: u32) {
+        if let Some(Peer::Terminator(_, untold)) = self.peers.get_mut(&self.terminator) {
+            untold.sets.push_back(set);
+            self.tell_more(safe, self.terminator);
+        }
+    }
+
+    /// Tells a terminator as much as it has room for; the rest follows when there is more. Waiting for it would be
+    /// the end of both: it may be waiting for us.
+    fn tell_more(&mut self, safe: &Safe, number: u64) {
+        let Some(Peer::Terminator(terminator, untold)) = self.peers.get_mut(&number) else {
+            return;
+        };
+        for _ in 0..PARTS_AT_ONCE {
+            let Some(&set) = untold.sets.front() else {
+                break;
+            };
+            match safe.part(set, untold.place) {
+                None => {
+                    untold.sets.pop_front();
+                    untold.place = 0;
+                }
+                Some(part) => match terminator.try_send(part, &[]) {
+                    Ok(()) => untold.place += 1,
+                    Err(ChannelError::System(Errno::EAGAIN)) => break,
+                    // One that does not take it will be found dead.
+                    Err(_) => *untold = Untold::default(),
+                },
+            }
+        }
+        let mut flags = EpollFlags::EPOLLIN;
+        flags.set(EpollFlags::EPOLLOUT, !untold.sets.is_empty());
+        let mut event = EpollEvent::new(flags, number);
+        // It is in there.
+        let _ = self.epoll.modify(&*terminator, &mut event);
+    }
+
+    /// Takes in what a terminator or session says, and goes on with what a terminator is told.
     fn hear(&mut self, safe: &mut Safe, number: u64) {
         match self.peers.get_mut(&number) {
-            Some(Peer::Terminator(terminator)) => match terminator.try_receive() {
-                Ok(Some((_, mut ends))) => {
-                    if let Some(end) = ends.pop() {
-                        let session = KeeperToSession::from_end(end);
-                        self.welcome(Peer::Session(session, Served::default()));
+            Some(Peer::Terminator(terminator, untold)) => {
+                let is_told = untold.sets.is_empty();
+                match terminator.try_receive() {
+                    Ok(Some((_, mut ends))) => {
+                        if let Some(end) = ends.pop() {
+                            let session = KeeperToSession::from_end(end);
+                            self.welcome(Peer::Session(session, Served::default()));
+                        }
                     }
+                    Ok(None) => {}
+                    Err(_) => return drop(self.peers.remove(&number)),
                 }
-                Ok(None) => {}
-                Err(_) => drop(self.peers.remove(&number)),
-            },
+                if !is_told {
+                    self.tell_more(safe, number);
+                }
+            }
             Some(Peer::Session(session, served)) => {
                 let more = answer(safe, session, served, self.listener);
                 if !more {
@@ -249,7 +305,7 @@ impl Company<'_> {
 
     fn welcome(&mut self, peer: Peer) -> Option<u64> {
         let end = match &peer {
-            Peer::Terminator(terminator) => terminator.as_fd(),
+            Peer::Terminator(terminator, _) => terminator.as_fd(),
             Peer::Session(session, _) => session.as_fd(),
         };
         let number = self.next;
@@ -258,6 +314,15 @@ impl Company<'_> {
         self.peers.insert(number, peer);
         self.next += 1;
         Some(number)
+    }
+}
+
+/// Says what became of a set, which the listener waits for, after what there is to say about it.
+fn report(listener: &KeeperToListener, warnings: Vec<String>, verdict: FromKeeper) {
+    let warnings = warnings.into_iter().map(FromKeeper::Warning);
+    for message in warnings.chain([verdict]) {
+        // A listener that is gone needs none.
+        let _ = listener.send(&message, &[]);
     }
 }
 

@@ -4,14 +4,12 @@
 use std::collections::HashMap;
 
 use openssl::pkey::{PKey, Private};
-use openssl::x509::X509;
 
-use super::message::{KeeperToTerminator, PublicPart};
-use crate::tls::material::{self, DhParameters, Files, Pair, SetFiles, Unusable};
+use super::message::PublicPart;
+use crate::tls::material::{self, Files, SetFiles, Unusable};
 use crate::tls::settings::Version;
 use crate::tls::signing;
 use crate::tls::tickets::TicketSecrets;
-use crate::tls::trust::Trust;
 
 /// Keys have numbers of two bytes between processes.
 const MOST_KEYS: usize = u16::MAX as usize;
@@ -29,19 +27,22 @@ pub struct SafeKey {
     oldest: Version,
 }
 
-/// The public parts of a set.
+/// What everybody may know of a set.
 pub struct KeySet {
-    chains: Vec<(u16, Vec<X509>)>,
-    /// Those that are chosen by name.
-    named: Vec<(u16, Vec<X509>)>,
-    pub dh: Option<DhParameters>,
-    trust: Trust,
-    pub warnings: Vec<String>,
+    /// As terminators are told, the end included.
+    parts: Vec<PublicPart>,
+    /// Length of the DH parameters' prime; 0: there are none.
+    pub dh_bits: u32,
 }
 
 impl Safe {
-    /// Reads a set and keeps it.
-    pub fn load(&mut self, number: u32, files: &SetFiles, opened: &Files) -> Result<(), Unusable> {
+    /// Reads a set and keeps it. Answers with what there is to say about it.
+    pub fn load(
+        &mut self,
+        number: u32,
+        files: &SetFiles,
+        opened: &Files,
+    ) -> Result<Vec<String>, Unusable> {
         let mut loaded = material::load(opened, files, self.password.as_deref())?;
         let room = MOST_KEYS.saturating_sub(self.keys.len() + loaded.pairs.len());
         if loaded.named.len() > room {
@@ -51,54 +52,38 @@ impl Safe {
                 .push(format!("no more than {MOST_KEYS} keys can be kept"));
         }
         let oldest = loaded.oldest;
-        let mut keep = |pairs: Vec<Pair>| {
-            let mut chains = Vec::new();
+        let mut parts = Vec::new();
+        for (named, pairs) in [(false, loaded.pairs), (true, loaded.named)] {
             for pair in pairs {
-                if let Ok(number) = u16::try_from(self.keys.len()) {
-                    let key = pair.key;
-                    self.keys.push(SafeKey { key, oldest });
-                    chains.push((number, pair.chain));
-                }
-            }
-            chains
-        };
-        let set = KeySet {
-            chains: keep(loaded.pairs),
-            named: keep(loaded.named),
-            dh: loaded.dh,
-            trust: loaded.trust,
-            warnings: loaded.warnings,
-        };
-        self.sets.insert(number, set);
-        Ok(())
-    }
-
-    /// Sends a terminator the public parts of a set. One that does not take them will be found dead.
-    pub fn publish(&self, number: u32, terminator: &KeeperToTerminator) {
-        let Some(set) = self.sets.get(&number) else {
-            return;
-        };
-        let part = |named: bool| {
-            move |(key, chain): &(u16, Vec<X509>)| PublicPart::Chain {
-                key: *key,
-                named,
-                certificates: chain.iter().filter_map(|one| one.to_der().ok()).collect(),
-            }
-        };
-        let dh = set.dh.iter();
-        let trust = &set.trust;
-        let parts = (set.chains.iter().map(part(false)))
-            .chain(set.named.iter().map(part(true)))
-            .chain(dh.map(|dh| PublicPart::DhParameters(dh.pem.clone())))
-            .chain(trust.anchors.iter().cloned().map(PublicPart::Anchor))
-            .chain(trust.names.iter().cloned().map(PublicPart::Name))
-            .chain(trust.revoked.iter().cloned().map(PublicPart::Revoked))
-            .chain([PublicPart::End]);
-        for part in parts {
-            if terminator.send(&part, &[]).is_err() {
-                return;
+                let Ok(number) = u16::try_from(self.keys.len()) else {
+                    break;
+                };
+                self.keys.push(SafeKey {
+                    key: pair.key,
+                    oldest,
+                });
+                parts.push(PublicPart::Chain {
+                    key: number,
+                    named,
+                    names: pair.names,
+                    certificates: pair.chain,
+                });
             }
         }
+        let dh_bits = loaded.dh.as_ref().map_or(0, |dh| dh.bits);
+        parts.extend(loaded.dh.map(|dh| PublicPart::DhParameters(dh.pem)));
+        let trust = loaded.trust;
+        parts.extend(trust.anchors.into_iter().map(PublicPart::Anchor));
+        parts.extend(trust.names.into_iter().map(PublicPart::Name));
+        parts.extend(trust.revoked.into_iter().map(PublicPart::Revoked));
+        parts.push(PublicPart::End);
+        self.sets.insert(number, KeySet { parts, dh_bits });
+        Ok(loaded.warnings)
+    }
+
+    /// What a terminator is told of a set in this place; nothing after the end.
+    pub fn part(&self, set: u32, place: usize) -> Option<&PublicPart> {
+        self.sets.get(&set)?.parts.get(place)
     }
 
     /// Signs a handshake with the key of that number.

@@ -43,6 +43,7 @@ pub struct Orders {
 /// Runs the terminator to its end, which is the listener's.
 pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorToKeeper) -> u8 {
     role::take_up(c"ssl-terminator");
+    heap::keep_large_apart();
     // Sessions report to the listener; nobody waits for their exit codes.
     signal::ignore(&[nix::sys::signal::Signal::SIGCHLD]);
     // A session that was taken over shall not write lines of its own into the log.
@@ -144,11 +145,16 @@ fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
             PublicPart::Chain {
                 key,
                 named: true,
+                names,
                 certificates,
-            } => parts.named.add(key, &certificates),
+            } => parts.named.add(key, &names, &certificates),
             PublicPart::Chain {
-                key, certificates, ..
+                key,
+                named: false,
+                names,
+                certificates,
             } => {
+                parts.own_names.extend(names);
                 let chain: Result<Vec<X509>, _> =
                     certificates.iter().map(|der| X509::from_der(der)).collect();
                 parts.chains.push((key, chain.map_err(bad)?));

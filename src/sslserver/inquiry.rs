@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::signal::{Signal, kill};
 
 use super::connection::{Kit, Names, local};
 use super::listener::{Listener, token};
@@ -27,7 +28,6 @@ pub struct Inquiry {
     pub remote: SocketAddr,
     /// Whom it counts for meanwhile.
     client: Network,
-    accepted: Instant,
     /// What the early rules said.
     early: Verdict,
     /// It begins with a PROXY header, without which it is nobody.
@@ -62,7 +62,14 @@ impl Listener {
         early: Verdict,
         accepted: Instant,
     ) -> Option<Kit> {
-        let wanted = self.wanted(remote);
+        let mut wanted = self.wanted(remote);
+        // Questions that nobody answers shall not take all the places before a handshake.
+        if self.inquiries.len() >= self.limits.unfinished / 2 {
+            wanted = Wanted {
+                proxy_header: wanted.proxy_header,
+                ..Wanted::default()
+            };
+        }
         let number = self.next;
         self.next += 1;
         let question = ToLookup {
@@ -74,7 +81,8 @@ impl Listener {
         let ends = [stream.as_fd()];
         let ends = if wanted.proxy_header { &ends[..] } else { &[] };
         let lookup = self.roles.lookup.as_ref();
-        let asked = lookup.is_some_and(|lookup| lookup.channel.try_send(&question, ends).is_ok());
+        let asked = wanted != Wanted::default()
+            && lookup.is_some_and(|lookup| lookup.channel.try_send(&question, ends).is_ok());
         if !asked && wanted.proxy_header {
             let reason = "nobody can read its PROXY header now";
             self.refuse_proxied(remote.ip(), reason);
@@ -83,7 +91,10 @@ impl Listener {
         if !asked {
             return self.go_on(kit, stream, remote, early, Names::default(), accepted);
         }
-        let due = accepted + self.options.lookup_time + GRACE;
+        let mut due = accepted + self.options.lookup_time + GRACE;
+        if wanted.proxy_header {
+            due += super::PROXY_PATIENCE;
+        }
         let client = Network::of_client(remote.ip());
         self.census.enter(client);
         self.deadlines.insert((due, number));
@@ -92,7 +103,6 @@ impl Listener {
             stream,
             remote,
             client,
-            accepted,
             early,
             proxied: wanted.proxy_header,
             due,
@@ -138,7 +148,12 @@ impl Listener {
             ..Names::default()
         };
         let mut remote = peer;
-        match answer.announced {
+        // Only a proxy may announce anybody, whatever the lookup process says.
+        let announced = match inquiry.proxied {
+            true => answer.announced,
+            false => Ok(Announced::Nothing),
+        };
+        match announced {
             Ok(Announced::Nothing) => {}
             Ok(Announced::Ends {
                 remote: announced,
@@ -167,19 +182,35 @@ impl Listener {
             false => inquiry.early,
         };
         let (kit, stream) = (inquiry.kit, inquiry.stream);
-        if let Some(kit) = self.go_on(kit, stream, remote, early, names, inquiry.accepted) {
+        if inquiry.proxied {
+            // The lookup process waited on the same socket, and an application may get it (`-n`) that just reads.
+            let _ = stream.set_nonblocking(false);
+        }
+        // The time for the answer was not the client's; that for the handshake begins now.
+        if let Some(kit) = self.go_on(kit, stream, remote, early, names, Instant::now()) {
             self.kit = Some(kit);
         }
     }
 
     /// No answer in time: no name. A connection that is nobody without one is given up.
-    pub(super) fn unanswered(&mut self, number: u64) {
+    fn unanswered(&mut self, number: u64) {
         let answer = match self.inquiries.get(&number) {
             Some(inquiry) if inquiry.proxied => Answer::refusal("no PROXY header in time".into()),
             Some(_) => Answer::nothing(),
             None => return,
         };
         self.answered(number, answer);
+    }
+
+    /// The lookup process keeps its times, so one that did not is stuck. Reaping starts another.
+    pub(super) fn lookup_overdue(&mut self) {
+        if let Some(lookup) = &self.roles.lookup {
+            let pid = lookup.pid;
+            self.log
+                .warning(format_args!("process {pid} does not answer: ended"));
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        self.answer_all();
     }
 
     /// The lookup process is gone, and with it what it was asked.

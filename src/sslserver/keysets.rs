@@ -11,6 +11,7 @@ use super::connection::Handover;
 use super::listener::Listener;
 use super::options::Options;
 use crate::privsep::message::ToKeeper;
+use crate::sys::message::MAX_DESCRIPTORS;
 use crate::tls::client::Demand;
 use crate::tls::material::SetFiles;
 use crate::tls::settings::Settings;
@@ -100,10 +101,14 @@ impl KeySets {
         }
         changes.sort();
         let has = |wanted: &[u8]| changes.iter().any(|(name, _)| name == wanted);
-        let own_certificate = has(b"CERTFILE") || has(b"CERTCHAINFILE");
-        if own_certificate && !has(b"CERTDIR") {
-            // A certificate for this connection is not chosen by name.
-            changes.push((b"CERTDIR".to_vec(), Vec::new()));
+        let (file, chain) = (has(b"CERTFILE"), has(b"CERTCHAINFILE"));
+        // A certificate for this connection is not chosen by name, nor is it another's chain.
+        let folder = (file || chain) && !has(b"CERTDIR");
+        let others_chain = file && !chain;
+        for (name, undone) in [("CERTDIR", folder), ("CERTCHAINFILE", others_chain)] {
+            if undone {
+                changes.push((name.into(), Vec::new()));
+            }
         }
         if let Some(&number) = self.numbers.get(&changes) {
             return Ok(number);
@@ -181,6 +186,10 @@ impl Listener {
         };
         let files = set.files.clone();
         let (opened, descriptors) = self.roles.open_files(&files);
+        if descriptors.len() > MAX_DESCRIPTORS {
+            let reason = format!("more than {MAX_DESCRIPTORS} files: they need an SSL_USER");
+            return self.set_failed(number, reason);
+        }
         let order = ToKeeper::Set {
             number,
             files: Box::new(files),

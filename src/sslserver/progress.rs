@@ -287,7 +287,7 @@ impl Listener {
     /// What to do when a connection has overrun its time.
     pub(super) fn overdue(&mut self, number: u64) {
         if self.inquiries.contains_key(&number) {
-            return self.unanswered(number);
+            return self.lookup_overdue();
         }
         let Some(connection) = self.connections.get_mut(&number) else {
             return;

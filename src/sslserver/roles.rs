@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Time for a role to get ready. Reading a password takes as long as the keeper allows it, and a bit.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_PASSWORD: Duration = Duration::from_secs(150);
+/// A folder may hold tens of thousands of keys, and the machine be a slow one.
+const PATIENCE_WITH_FOLDER: Duration = Duration::from_secs(600);
 
 pub struct Keeper {
     pub pid: Pid,
@@ -42,6 +44,7 @@ pub struct Terminator {
 pub struct Lookup {
     pub pid: Pid,
     pub channel: ListenerToLookup,
+    pub started: Instant,
 }
 
 /// What the roles are started with.
@@ -86,9 +89,9 @@ impl Roles {
             keeper: None,
             terminator: None,
             terminators: 0,
-            lookup_due: lookup_orders.as_ref().map(|_| Instant::now()),
             lookup_orders,
             lookup: None,
+            lookup_due: None,
             started: None,
             pause: Duration::ZERO,
             due: None,
@@ -152,9 +155,10 @@ impl Roles {
         });
         self.terminators = 0;
         self.started = Some(now);
-        let patience = match self.only_once {
-            true => PATIENCE_WITH_PASSWORD,
-            false => PATIENCE,
+        let patience = match (self.only_once, &self.keeper_orders.files.folder) {
+            (_, Some(_)) => PATIENCE_WITH_FOLDER,
+            (true, None) => PATIENCE_WITH_PASSWORD,
+            (false, None) => PATIENCE,
         };
         self.due = Some(now + patience);
         Ok(())
@@ -207,7 +211,11 @@ impl Roles {
             None => 111,
         };
         let pid = process::fork_role(vec![end.into_end()], body).map_err(|(errno, _)| errno)?;
-        self.lookup = Some(Lookup { pid, channel });
+        self.lookup = Some(Lookup {
+            pid,
+            channel,
+            started: Instant::now(),
+        });
         Ok(())
     }
 

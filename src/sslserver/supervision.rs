@@ -14,7 +14,7 @@ use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
 
-/// Connections do without names meanwhile.
+/// Between one start and the next. Connections do without names meanwhile, and those of proxies are refused.
 const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener {
@@ -123,6 +123,8 @@ impl Listener {
     fn ready(&mut self) {
         if !self.started {
             self.started = true;
+            // Not before: what is wrong with the configuration the keeper says, and once is enough.
+            self.start_lookup(Instant::now());
             self.announce();
         }
     }
@@ -165,8 +167,8 @@ impl Listener {
             let pid = ended.pid;
             self.log
                 .warning(format_args!("lookup {pid} {ended}, starting another"));
-            self.roles.lookup = None;
-            self.roles.lookup_due = Some(Instant::now() + LOOKUP_PAUSE);
+            let started = self.roles.lookup.take().map(|lookup| lookup.started);
+            self.roles.lookup_due = started.map(|started| started + LOOKUP_PAUSE);
             return self.answer_all();
         }
         let of_keeper = is(self.roles.keeper.as_ref().map(|keeper| keeper.pid));

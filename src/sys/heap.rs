@@ -1,5 +1,14 @@
 //! The heap of processes that fork many children, and of those children.
 
+/// Keeps large pieces out of the heap for good. The library would begin to take them from it once one was given back,
+/// and a child's large buffers would come from memory that has to be copied and cleared instead of untouched pages.
+pub fn keep_large_apart() {
+    /// Where the library itself begins.
+    const LARGE: libc::c_int = 128 * 1024;
+    // SAFETY: changes a number, before there is a second thread.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
 /// Gives memory back that was freed and not taken again.
 pub fn trim() {
     // SAFETY: only unused pages go.

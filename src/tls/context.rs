@@ -26,6 +26,8 @@ const TICKET_LIFETIME: std::ffi::c_long = 2 * 3600;
 pub struct PublicParts {
     /// Each under the number of its key.
     pub chains: Vec<(u16, Vec<X509>)>,
+    /// The names that these are for.
+    pub own_names: Vec<String>,
     /// Those that are chosen by the name the client asks for.
     pub named: named::Collector,
     /// PEM.
@@ -121,14 +123,15 @@ pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Re
     choose_by_name(
         &mut context,
         parts.named.finish().map_err(memory)?,
-        settings.strict,
+        settings.strict.then_some(parts.own_names),
     );
     Ok(context.build())
 }
 
-/// Has the certificates chosen by the name that the client asks for.
-fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, strict: bool) {
-    if named.is_empty() && !strict {
+/// Has the certificates chosen by the name that the client asks for. With `only` the default ones are for these names
+/// alone, and for clients that name nobody.
+fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, only: Option<Vec<String>>) {
+    if named.is_empty() && only.is_none() {
         return;
     }
     context.set_servername_callback(move |ssl, alert| {
@@ -138,7 +141,13 @@ fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, strict: boo
         };
         match named.apply(ssl, &asked) {
             Ok(true) => Ok(()),
-            Ok(false) if !strict => Ok(()),
+            Ok(false)
+                if only
+                    .as_ref()
+                    .is_none_or(|names| named::covers(names, &asked)) =>
+            {
+                Ok(())
+            }
             Ok(false) => {
                 *alert = SslAlert::UNRECOGNIZED_NAME;
                 Err(SniError::ALERT_FATAL)

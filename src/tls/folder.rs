@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::material::{PairFiles, Unusable, unusable};
 use crate::sys::words;
 
-/// The files of all sets, in the order of their names. What is neither form is passed over.
+/// The files of all sets, in the order of their names. Other files are passed over, but every directory is taken for a
+/// set, so that one which lacks its files is missed.
 pub fn scan(folder: &Path) -> Result<Vec<PairFiles>, Unusable> {
     let entries = fs::read_dir(folder)
         .map_err(|error| unusable("unable to read CERTDIR", folder)(words::reason(&error)))?;
@@ -18,6 +19,10 @@ pub fn scan(folder: &Path) -> Result<Vec<PairFiles>, Unusable> {
 }
 
 fn set(path: PathBuf) -> Option<PairFiles> {
+    let name = path.file_name()?;
+    if name.as_encoded_bytes().starts_with(b".") {
+        return None;
+    }
     if path.extension().is_some_and(|ending| ending == "pem") {
         return Some(PairFiles {
             certificate: path.clone(),
@@ -25,10 +30,11 @@ fn set(path: PathBuf) -> Option<PairFiles> {
             key: path,
         });
     }
-    let (certificate, key) = (path.join("fullchain.pem"), path.join("privkey.pem"));
-    certificate.exists().then_some(PairFiles {
-        certificate,
+    // A link that leads nowhere was meant to be a set.
+    let is_folder = fs::metadata(&path).map_or(true, |entry| entry.is_dir());
+    is_folder.then(|| PairFiles {
+        certificate: path.join("fullchain.pem"),
         is_chain: true,
-        key,
+        key: path.join("privkey.pem"),
     })
 }

@@ -15,6 +15,7 @@ use openssl::x509::X509;
 
 use super::client::TrustFiles;
 use super::folder;
+use super::named;
 use super::settings::Version;
 use super::trust::{self, Trust};
 
@@ -22,6 +23,15 @@ use crate::sys::words;
 
 /// No honest PEM file is longer; a wrong path (a log, a device) is not read into memory.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// Longer chains and larger ones are no client's to read.
+pub const MOST_CERTIFICATES: usize = 32;
+const LARGEST_CHAIN: usize = 96 * 1024;
+/// A list goes to terminators in one message.
+const LARGEST_LIST: usize = 128 * 1024;
+
+/// The log names so many sets of a folder that something is wrong with; after that it counts.
+const MOST_WARNINGS: usize = 100;
 
 /// The files of one certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +68,12 @@ impl SetFiles {
     }
 }
 
-/// A private key with its certificates, the server's own first.
+/// A private key with its certificates in DER, the server's own first.
 pub struct Pair {
-    pub chain: Vec<X509>,
+    pub chain: Vec<Vec<u8>>,
     pub key: PKey<Private>,
+    /// The names that the certificate is for.
+    pub names: Vec<String>,
 }
 
 /// A set that was loaded and found to fit together.
@@ -135,21 +147,40 @@ pub fn load(
     let mut warnings = Vec::new();
     let mut pairs = Vec::new();
     for names in &wanted.pairs {
-        let pair = load_pair(files, names, password)?;
-        warnings.extend(validity(&pair.chain, names));
+        let (pair, warning) = load_pair(files, names, password)?;
+        warnings.extend(warning);
         pairs.push(pair);
     }
     let mut named = Vec::new();
     if let Some(folder) = &wanted.folder {
+        let before = warnings.len();
         for names in folder::scan(folder)? {
             match load_pair(files, &names, password) {
-                Ok(pair) => {
-                    warnings.extend(validity(&pair.chain, &names));
+                Ok((pair, warning)) => {
+                    warnings.extend(warning);
+                    if pair.names.is_empty() {
+                        let file = names.certificate.display();
+                        warnings.push(format!("certificate has no name to choose it by: {file}"));
+                    }
                     named.push(pair);
                 }
                 Err(unusable) => warnings.push(unusable.to_string()),
             }
         }
+        let beyond = (warnings.len() - before).saturating_sub(MOST_WARNINGS);
+        if beyond > 0 {
+            warnings.truncate(before + MOST_WARNINGS);
+            let folder = folder.display();
+            warnings.push(format!("and so on: {beyond} more in CERTDIR: {folder}"));
+        }
+    }
+    let trust = trust::load(files, &wanted.trust)?;
+    let too_long = |list: &Vec<u8>| list.len() > LARGEST_LIST;
+    if let Some(path) = wanted.trust.revoked.first()
+        && trust.revoked.iter().any(too_long)
+    {
+        let bad = unusable("unable to load list of revoked certificates", path);
+        return Err(bad(format!("longer than {LARGEST_LIST} bytes")));
     }
     Ok(Material {
         pairs,
@@ -158,13 +189,18 @@ pub fn load(
             Some(path) => Some(load_dh(files, path)?),
             None => None,
         },
-        trust: trust::load(files, &wanted.trust)?,
+        trust,
         oldest: wanted.oldest,
         warnings,
     })
 }
 
-fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Result<Pair, Unusable> {
+/// Loads a key and its certificates, and finds what may be wrong with them all the same.
+fn load_pair(
+    files: &Files,
+    names: &PairFiles,
+    password: Option<&[u8]>,
+) -> Result<(Pair, Option<String>), Unusable> {
     let what = match names.is_chain {
         true => "unable to load certificate chain file",
         false => "unable to load certificate",
@@ -177,6 +213,15 @@ fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Resul
     let Some(leaf) = chain.first() else {
         return Err(bad_certificate("no PEM certificate in it".into()));
     };
+    let warning = validity(leaf, names);
+    let host_names = named::names_of(leaf);
+    let encoded: Result<Vec<Vec<u8>>, _> = chain.iter().map(|one| one.to_der()).collect();
+    let encoded = encoded.map_err(|stack| bad_certificate(reason(&stack)))?;
+    let sizes = encoded.iter().map(Vec::len);
+    let size: usize = sizes.chain(host_names.iter().map(String::len)).sum();
+    if encoded.len() > MOST_CERTIFICATES || size > LARGEST_CHAIN {
+        return Err(bad_certificate("too long for a chain".into()));
+    }
     let bad_key = unusable("unable to load key", &names.key);
     let pem = files
         .read(&names.key)
@@ -194,7 +239,12 @@ fn load_pair(files: &Files, names: &PairFiles, password: Option<&[u8]>) -> Resul
             "only RSA, ECDSA and Ed25519 keys are served".into(),
         ));
     }
-    Ok(Pair { chain, key })
+    let pair = Pair {
+        chain: encoded,
+        key,
+        names: host_names,
+    };
+    Ok((pair, warning))
 }
 
 /// A password file often ends in a newline that is not meant; a password that does is tried first.
@@ -236,8 +286,7 @@ fn load_dh(files: &Files, path: &Path) -> Result<DhParameters, Unusable> {
     })
 }
 
-fn validity(chain: &[X509], names: &PairFiles) -> Option<String> {
-    let leaf = chain.first()?;
+fn validity(leaf: &X509, names: &PairFiles) -> Option<String> {
     let now = Asn1Time::days_from_now(0).ok()?;
     let file = names.certificate.display();
     if leaf.not_after() < &*now {

@@ -41,18 +41,12 @@ struct Name {
 }
 
 impl Collector {
-    /// Takes a chain in DER. One that is no certificate has no name and is never found.
-    pub fn add(&mut self, key: u16, certificates: &[Vec<u8>]) {
+    /// Takes a chain in DER. One without a name is never found.
+    pub fn add(&mut self, key: u16, names: &[String], certificates: &[Vec<u8>]) {
         let Ok(chain) = u16::try_from(self.chains.len()) else {
             return;
         };
-        let Some(leaf) = certificates
-            .first()
-            .and_then(|der| X509::from_der(der).ok())
-        else {
-            return;
-        };
-        for text in names_of(&leaf) {
+        for text in names {
             let Ok(length) = u8::try_from(text.len()) else {
                 continue;
             };
@@ -172,8 +166,18 @@ fn host_name(asked: &[u8]) -> Option<String> {
     (is_host && text.parse::<std::net::IpAddr>().is_err()).then(|| text.to_ascii_lowercase())
 }
 
-/// The names that a certificate is for: its alternative names, or the common name if it has none.
-fn names_of(certificate: &X509Ref) -> Vec<String> {
+/// Whether a certificate with these names is for the host that a client asks for.
+pub fn covers(names: &[String], asked: &[u8]) -> bool {
+    host_name(asked).is_some_and(|host| {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        let wild = |name: &str| parent.is_some() && name.strip_prefix("*.") == parent;
+        let fits = |name: &String| *name == host || wild(name);
+        names.iter().any(fits)
+    })
+}
+
+/// The names that a certificate is for, in lower case: its alternative names, or the common name if it has none.
+pub fn names_of(certificate: &X509Ref) -> Vec<String> {
     let alternatives = certificate.subject_alt_names();
     let hosts: Vec<String> = match &alternatives {
         Some(names) => names
@@ -195,33 +199,11 @@ fn names_of(certificate: &X509Ref) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use openssl::asn1::Asn1Time;
-    use openssl::ec::{EcGroup, EcKey};
-    use openssl::hash::MessageDigest;
-    use openssl::pkey::PKey;
-    use openssl::x509::extension::SubjectAlternativeName;
-
     use super::*;
 
-    fn certificate(names: &[&str]) -> Vec<u8> {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let mut builder = X509::builder().unwrap();
-        builder.set_version(2).unwrap();
-        let (start, end) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
-        builder.set_not_before(&start.unwrap()).unwrap();
-        builder.set_not_after(&end.unwrap()).unwrap();
-        builder.set_pubkey(&key).unwrap();
-        let mut alternative = SubjectAlternativeName::new();
-        for name in names {
-            alternative.dns(name);
-        }
-        let extension = alternative
-            .build(&builder.x509v3_context(None, None))
-            .unwrap();
-        builder.append_extension(extension).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
-        builder.build().to_der().unwrap()
+    fn add(collector: &mut Collector, key: u16, names: &[&str]) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        collector.add(key, &names, &[vec![key as u8; 3], vec![0; 500]]);
     }
 
     fn keys(found: Vec<&Chain>) -> Vec<u16> {
@@ -231,9 +213,9 @@ mod tests {
     #[test]
     fn a_name_is_found_by_itself_before_a_wildcard() {
         let mut collector = Collector::default();
-        collector.add(5, &[certificate(&["*.example.org"])]);
-        collector.add(6, &[certificate(&["Mail.example.org", "example.org"])]);
-        collector.add(7, &[certificate(&["mail.example.org"])]);
+        add(&mut collector, 5, &["*.example.org"]);
+        add(&mut collector, 6, &["mail.example.org", "example.org"]);
+        add(&mut collector, 7, &["mail.example.org"]);
         let named = collector.finish().unwrap();
         assert_eq!(keys(named.find("mail.example.org")), [6, 7]);
         assert_eq!(keys(named.find("example.org")), [6]);
@@ -264,13 +246,23 @@ mod tests {
 
     #[test]
     fn a_chain_comes_back_as_it_went_in() {
-        let (leaf, other) = (certificate(&["a.example"]), certificate(&["b.example"]));
         let mut collector = Collector::default();
-        collector.add(1, &[leaf.clone(), other.clone()]);
+        add(&mut collector, 1, &["a.example"]);
+        add(&mut collector, 2, &["b.example"]);
         let named = collector.finish().unwrap();
-        let found = named.find("a.example");
+        let found = named.find("b.example");
         let back: Vec<&[u8]> = named.certificates(found[0]).collect();
-        assert_eq!(back, [&leaf[..], &other[..]]);
-        assert!(named.find("b.example").is_empty());
+        assert_eq!(back, [&[2; 3][..], &[0; 500][..]]);
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let names = ["*.example.org".to_owned(), "example.net".to_owned()];
+        for asked in ["a.example.org", "A.Example.ORG.", "example.net"] {
+            assert!(covers(&names, asked.as_bytes()), "{asked}");
+        }
+        for asked in ["a.b.example.org", "example.org", "net", "127.0.0.1", ""] {
+            assert!(!covers(&names, asked.as_bytes()), "{asked}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage}
 use openssl::ssl::{
     Error, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslStream, SslVersion,
 };
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
@@ -87,6 +88,16 @@ impl Dial {
 
     pub fn try_connect(self) -> Result<Client, String> {
         let tcp = self.tcp();
+        self.try_over(tcp)
+    }
+
+    /// The handshake on a connection that was used already.
+    pub fn over(self, tcp: TcpStream) -> Client {
+        self.try_over(tcp)
+            .unwrap_or_else(|error| panic!("handshake: {error}"))
+    }
+
+    pub fn try_over(self, tcp: TcpStream) -> Result<Client, String> {
         let ssl = Ssl::new(&self.settings.build()).expect("an SSL");
         let mut tls = SslStream::new(ssl, tcp).expect("an SSL stream");
         match tls.connect() {
@@ -187,6 +198,17 @@ impl Client {
             String::from_utf8_lossy(&bytes)
         );
         String::from_utf8(bytes).expect("text")
+    }
+
+    /// What `cat /proc/self/environ` says.
+    pub fn environment(self) -> BTreeMap<String, String> {
+        let text = self.text();
+        let pairs = text
+            .split_terminator('\0')
+            .map(|item| item.split_once('=').expect("NAME=VALUE"));
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Sends all, ends the own direction, and reads meanwhile and afterwards to the end of the other side.

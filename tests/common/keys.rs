@@ -69,6 +69,12 @@ pub fn leaf(kind: Kind) -> &'static Pair {
     PAIRS[kind as usize].get_or_init(|| certified(kind, authority(), "/CN=localhost", LEAF, "30"))
 }
 
+/// A client's, with these alternative names.
+pub fn of_client(names: &str) -> Pair {
+    let names = format!("subjectAltName={names}");
+    certified(Kind::P256, authority(), "/CN=somebody", &names, "30")
+}
+
 /// One that ended yesterday.
 pub fn expired() -> Pair {
     certified(Kind::P256, authority(), "/CN=localhost", LEAF, "-1")

@@ -8,19 +8,25 @@
 )]
 
 pub mod client;
+pub mod dnsmasq;
 pub mod keys;
 pub mod log;
+pub mod message;
+pub mod namespaces;
 pub mod peers;
 pub mod process;
+pub mod responder;
 pub mod server;
 pub mod setup;
 pub mod tempdir;
 
 pub use client::{Client, Dial, End, Ending};
+pub use dnsmasq::Dnsmasq;
 pub use keys::Kind;
 pub use log::{Log, glob};
 pub use peers::{Outcome, curl, run, s_client};
 pub use process::Process;
+pub use responder::Responder;
 pub use server::Server;
 pub use setup::Setup;
 pub use tempdir::TempDir;

@@ -1,9 +1,9 @@
 //! The process as such: what it may, when it ends, and how much it takes on.
 #![forbid(unsafe_code)]
 
+use crate::common::message::name;
+use crate::common::responder::Responder;
 use crate::common::{TempDir, without_root};
-use crate::message::name;
-use crate::responder::Responder;
 use crate::role::{HEADER, NAME, Setup, about};
 use nix::sys::socket::{MsgFlags, send};
 use sslserver::privsep::message::lookup::{Answer, Wanted};
@@ -114,8 +114,10 @@ fn jailed_and_powerless_it_still_finds_names() {
         return;
     }
     let server = Responder::new(|question, by| match by {
-        crate::responder::By::Udp => vec![question.answer(crate::message::TRUNCATED, &[])],
-        crate::responder::By::Tcp => vec![question.simply(&name("client.example.org"))],
+        crate::common::responder::By::Udp => {
+            vec![question.answer(crate::common::message::TRUNCATED, &[])]
+        }
+        crate::common::responder::By::Tcp => vec![question.simply(&name("client.example.org"))],
     });
     let dir = TempDir::new();
     let mut setup = Setup::asking(&[server.address]);

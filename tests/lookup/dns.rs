@@ -1,8 +1,10 @@
 //! What the process asks, and when it stops to wait.
 #![forbid(unsafe_code)]
 
-use crate::message::{CNAME, NXDOMAIN, PTR, Question, SAME, SERVFAIL, TRUNCATED, name, record};
-use crate::responder::{By, Responder};
+use crate::common::message::{
+    CNAME, NXDOMAIN, PTR, Question, SAME, SERVFAIL, TRUNCATED, name, record,
+};
+use crate::common::responder::{By, Responder};
 use crate::role::{CHECKED, NAME, Setup, about};
 use sslserver::privsep::message::lookup::Wanted;
 use std::time::Duration;

@@ -1,12 +1,9 @@
 //! Against a name server that nobody here wrote.
 #![forbid(unsafe_code)]
 
-use crate::common::{Log, say};
-use crate::responder::sockets;
+use crate::common::Dnsmasq;
 use crate::role::{CHECKED, NAME, Role, Setup, about};
 use sslserver::privsep::message::lookup::Wanted;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
 
 crate::tests! {
     a_name_is_found_in_lower_case
@@ -31,59 +28,8 @@ const RECORDS: [&str; 9] = [
     "--ptr-record=5.0.0.127.in-addr.arpa,server.example.org",
 ];
 
-struct Dnsmasq {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Dnsmasq {
-    /// `None`, said, where it is not installed.
-    fn start(more: &[String]) -> Option<Dnsmasq> {
-        let port = sockets().0.local_addr().expect("an address").port();
-        let program = ["/usr/sbin/dnsmasq", "/usr/local/sbin/dnsmasq"]
-            .into_iter()
-            .find(|path| std::path::Path::new(path).exists());
-        let Some(program) = program else {
-            say("lookup: no dnsmasq, its tests are skipped");
-            return None;
-        };
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
-        let user = user.ok().flatten().map_or("root".into(), |user| user.name);
-        let mut child = Command::new(program)
-            .args([
-                "--no-daemon",
-                "--conf-file=/dev/null",
-                "--no-resolv",
-                "--no-hosts",
-            ])
-            .args([
-                "--bind-interfaces",
-                "--listen-address=127.0.0.1",
-                "--pid-file=",
-            ])
-            .args(["--local=/arpa/", "--local=/example.org/", "--local-ttl=60"])
-            .args([format!("--port={port}"), format!("--user={user}")])
-            .args(RECORDS)
-            .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("dnsmasq");
-        let log = Log::collect(child.stderr.take().expect("piped"));
-        log.wait_for("dnsmasq: started*");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Some(Dnsmasq { child, address })
-    }
-}
-
-impl Drop for Dnsmasq {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn start() -> Option<(Dnsmasq, Role)> {
-    let server = Dnsmasq::start(&[])?;
+    let server = Dnsmasq::start(RECORDS)?;
     let role = Setup::asking(&[server.address]).start();
     Some((server, role))
 }

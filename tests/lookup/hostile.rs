@@ -1,8 +1,8 @@
 //! Servers that lie, and owners of reverse zones who choose names to do harm.
 #![forbid(unsafe_code)]
 
-use crate::message::{A, CNAME, PTR, Question, SAME, labels, name, record};
-use crate::responder::{By, Responder};
+use crate::common::message::{A, CNAME, PTR, Question, SAME, labels, name, record};
+use crate::common::responder::{By, Responder};
 use crate::role::{CHECKED, NAME, Role, Setup};
 
 crate::tests! {
@@ -77,7 +77,7 @@ fn ten_kilobytes_over_udp_do_no_harm() {
 
 fn thousands_of_names_do_no_harm() {
     let (_server, role) = server(|question, by| match by {
-        By::Udp => vec![question.answer(crate::message::TRUNCATED, &[])],
+        By::Udp => vec![question.answer(crate::common::message::TRUNCATED, &[])],
         By::Tcp => {
             let names = (0..1500).map(|number| name(&format!("name-{number}.example")));
             let records: Vec<_> = names.map(|name| record(SAME, PTR, 60, &name)).collect();

@@ -1,8 +1,8 @@
 //! IDENT against servers that know, do not know, do not answer, or do not stop.
 #![forbid(unsafe_code)]
 
-use crate::message::name;
-use crate::responder::Responder;
+use crate::common::message::name;
+use crate::common::responder::Responder;
 use crate::role::{INFO, Setup, about};
 use sslserver::privsep::message::ToLookup;
 use sslserver::privsep::message::lookup::{Answer, Wanted};
@@ -75,7 +75,7 @@ fn an_error_is_no_user() {
 
 fn a_refused_connection_is_no_user() {
     // Bound and not listening.
-    let port = crate::responder::sockets()
+    let port = crate::common::responder::sockets()
         .0
         .local_addr()
         .expect("an address")

@@ -11,9 +11,7 @@ mod dns;
 mod dnsmasq;
 mod hostile;
 mod ident;
-mod message;
 mod proxy;
-mod responder;
 mod role;
 
 use std::process::ExitCode;

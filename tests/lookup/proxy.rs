@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use crate::common::LIMIT;
-use crate::message::name;
-use crate::responder::Responder;
+use crate::common::message::name;
+use crate::common::responder::Responder;
 use crate::role::{HEADER, Role, Setup, about};
 use sslserver::net::proxy_header::Announced;
 use sslserver::privsep::message::ToLookup;

@@ -8,13 +8,12 @@ use std::path::PathBuf;
 use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
 use crate::tls::client::TrustFiles;
-use crate::tls::material::{PairFiles, SetFiles};
+use crate::tls::material::{MOST_CERTIFICATES, PairFiles, SetFiles};
 use crate::tls::settings::Version;
 use crate::tls::tickets::{TicketKey, TicketName};
 
-/// A certificate chain in DER, or DH parameters.
-const MAX_CHAIN: usize = 128 * 1024;
-const MAX_CHAIN_LENGTH: usize = 32;
+/// A certificate chain in DER with its names, DH parameters, or a list of revoked certificates.
+const MAX_PART: usize = 128 * 1024;
 
 /// Listener to keeper.
 pub enum ToKeeper {
@@ -191,6 +190,8 @@ pub enum PublicPart {
         key: u16,
         /// It is chosen by the name that a client asks for.
         named: bool,
+        /// The names that it is for.
+        names: Vec<String>,
         certificates: Vec<Vec<u8>>,
     },
     /// DH parameters in PEM.
@@ -205,18 +206,23 @@ pub enum PublicPart {
 }
 
 impl Message for PublicPart {
-    const MAX: usize = 64 + MAX_CHAIN;
+    const MAX: usize = 64 + MAX_PART;
 
     fn encode(&self, out: &mut Writer) {
         match self {
             PublicPart::Chain {
                 key,
                 named,
+                names,
                 certificates,
             } => {
                 out.byte(b'C');
                 out.short(*key);
                 out.byte((*named).into());
+                out.word(u32::try_from(names.len()).unwrap_or(u32::MAX));
+                for name in names {
+                    out.string(name.as_bytes());
+                }
                 out.word(u32::try_from(certificates.len()).unwrap_or(u32::MAX));
                 for certificate in certificates {
                     out.string(certificate);
@@ -247,14 +253,17 @@ impl Message for PublicPart {
             b'C' => {
                 let key = input.short()?;
                 let named = input.byte()? != 0;
+                let names = (0..input.word()?).map(|_| input.text());
+                let names = names.collect::<Option<_>>()?;
                 let count = usize::try_from(input.word()?).ok()?;
-                if count == 0 || count > MAX_CHAIN_LENGTH {
+                if count == 0 || count > MOST_CERTIFICATES {
                     return None;
                 }
                 let certificates = (0..count).map(|_| input.string().map(<[u8]>::to_vec));
                 Some(PublicPart::Chain {
                     key,
                     named,
+                    names,
                     certificates: certificates.collect::<Option<_>>()?,
                 })
             }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub const A: u16 = 1;
+pub const AAAA: u16 = 28;
 pub const CNAME: u16 = 5;
 pub const PTR: u16 = 12;
 

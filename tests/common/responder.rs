@@ -1,7 +1,8 @@
 //! A name server of the test's own: UDP and TCP on one port, and an answer from the test for each question.
 #![forbid(unsafe_code)]
 
-use crate::message::Question;
+use super::LIMIT;
+use super::message::Question;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -21,9 +22,16 @@ pub enum By {
 /// Messages for one question, one after the other; none is silence.
 type Answers = dyn Fn(&Question, By) -> Vec<Vec<u8>> + Send + Sync;
 
+#[derive(Default)]
+struct Counts {
+    asked: AtomicUsize,
+    unanswered: AtomicUsize,
+    most: AtomicUsize,
+}
+
 pub struct Responder {
     pub address: SocketAddr,
-    asked: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -41,22 +49,20 @@ impl Responder {
     ) -> Self {
         let (udp, tcp) = sockets();
         let address = udp.local_addr().expect("an address");
-        let (asked, over) = (
-            Arc::new(AtomicUsize::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
+        let counts = Arc::new(Counts::default());
+        let over = Arc::new(AtomicBool::new(false));
         let answers: Arc<Answers> = Arc::new(answers);
         let by_udp = {
-            let (answers, asked, over) = (answers.clone(), asked.clone(), over.clone());
-            std::thread::spawn(move || serve_udp(&udp, delay, &answers, &asked, &over))
+            let (answers, counts, over) = (answers.clone(), counts.clone(), over.clone());
+            std::thread::spawn(move || serve_udp(&udp, delay, &answers, &counts, &over))
         };
         let by_tcp = {
-            let (asked, over) = (asked.clone(), over.clone());
-            std::thread::spawn(move || serve_tcp(&tcp, &answers, &asked, &over))
+            let (counts, over) = (counts.clone(), over.clone());
+            std::thread::spawn(move || serve_tcp(&tcp, &answers, &counts.asked, &over))
         };
         Responder {
             address,
-            asked,
+            counts,
             over,
             threads: vec![by_udp, by_tcp],
         }
@@ -64,7 +70,12 @@ impl Responder {
 
     /// How many questions came.
     pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.counts.asked.load(Ordering::SeqCst)
+    }
+
+    /// How many questions, asked by UDP, waited for their answers at the same moment.
+    pub fn most_at_once(&self) -> usize {
+        self.counts.most.load(Ordering::SeqCst)
     }
 }
 
@@ -91,7 +102,7 @@ fn serve_udp(
     socket: &UdpSocket,
     delay: Duration,
     answers: &Arc<Answers>,
-    asked: &AtomicUsize,
+    counts: &Arc<Counts>,
     over: &AtomicBool,
 ) {
     socket.set_read_timeout(Some(TURN)).expect("a time limit");
@@ -100,13 +111,17 @@ fn serve_udp(
         let Ok((count, client)) = socket.recv_from(&mut bytes) else {
             continue;
         };
-        asked.fetch_add(1, Ordering::SeqCst);
+        counts.asked.fetch_add(1, Ordering::SeqCst);
         let Some(question) = Question::parse(&bytes[..count]) else {
             continue;
         };
         let replies = answers(&question, By::Udp);
         let socket = socket.try_clone().expect("the same socket");
+        let counts = counts.clone();
+        let unanswered = counts.unanswered.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most.fetch_max(unanswered, Ordering::SeqCst);
         let reply = move || {
+            counts.unanswered.fetch_sub(1, Ordering::SeqCst);
             for reply in replies {
                 let _ = socket.send_to(&reply, client);
             }
@@ -145,7 +160,7 @@ fn converse(
     asked: &AtomicUsize,
 ) -> std::io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(crate::common::LIMIT))?;
+    stream.set_read_timeout(Some(LIMIT))?;
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
