@@ -186,7 +186,7 @@ fn proxies(variables: &Variables) -> Result<Vec<Network>, Error> {
 
 fn servers(variables: &Variables) -> Result<Vec<SocketAddr>, Error> {
     let list = variables.text("DNSCACHEIP").unwrap_or_default();
-    lookup::servers::parse(&list).map_err(|bad| Error::BadSetting(format!("DNSCACHEIP: {bad}")))
+    lookup::servers::parse(&list).map_err(|bad| Error::BadSetting(bad.to_string()))
 }
 
 /// What a connection has for which rules changed some of the variables.

@@ -37,6 +37,15 @@ impl Error {
         }
     }
 
+    /// The same inside another line: without what stands in front of a line of its own.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::BadSetting(text) => text.clone(),
+            Error::Fatal(text) => text.trim_start_matches("fatal: (111) ").to_owned(),
+            other => other.to_string().trim_start_matches("usage: ").to_owned(),
+        }
+    }
+
     /// The usage line helps with these.
     pub fn is_usage(&self) -> bool {
         !matches!(self, Error::Fatal(_) | Error::BadSetting(_))

@@ -118,7 +118,7 @@ impl KeySets {
         }
         let variables = self.variables.with(&changes);
         let (settings, keys) =
-            key_set(options, &variables, &self.config).map_err(|error| error.to_string())?;
+            key_set(options, &variables, &self.config).map_err(|error| error.reason())?;
         self.sets.push(KeySet {
             files: keys.files,
             settings,

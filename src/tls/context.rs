@@ -177,7 +177,8 @@ fn ask_clients(
     if !parts.revoked.is_empty() {
         context
             .verify_param_mut()
-            .set_flags(X509VerifyFlags::CRL_CHECK)?;
+            // A revoked authority revokes what it signed.
+            .set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?;
     }
     for certificate in &parts.names {
         context.add_client_ca(certificate)?;

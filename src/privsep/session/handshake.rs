@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
-use openssl::ssl::SslContextRef;
+use openssl::ssl::{NameType, SslContextRef};
 use openssl::x509::X509VerifyResult;
 
 use crate::relay::buffer::Scratch;
@@ -45,6 +45,15 @@ pub fn handshake(
 
 /// Says what is wrong with a client's certificate, which the library's reason leaves out.
 fn explain(error: TlsError, tls: &Tls) -> TlsError {
+    if error.0 == "callback failed"
+        && let Some(name) = tls.ssl().servername_raw(NameType::HOST_NAME)
+    {
+        // Ours, of which the library only knows that it said no.
+        return TlsError(format!(
+            "no certificate for {}",
+            String::from_utf8_lossy(name)
+        ));
+    }
     match tls.ssl().verify_result() {
         X509VerifyResult::OK => error,
         verdict => TlsError(format!("{error}: {}", verdict.error_string())),

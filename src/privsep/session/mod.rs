@@ -85,6 +85,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
             Command::Start => {}
             Command::StartAndReport => listener_in = Some(control),
             Command::None => finish(&report, (0, 0), Ending::Plain),
+            Command::Idle => finish(&report, (0, 0), Ending::Idle),
         }
         deadline = Instant::now() + settings.handshake;
     }

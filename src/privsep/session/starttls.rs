@@ -18,8 +18,10 @@ pub enum Command {
     Start,
     /// `Y`: and it wants to know what was agreed on.
     StartAndReport,
-    /// Anything else, the end of the channel, or nothing while the connection was idle for too long.
+    /// Anything else, or the end of the channel.
     None,
+    /// Nothing, while the connection was idle for too long.
+    Idle,
 }
 
 /// Waits for the command, as long as the plain connection moves now and then.
@@ -32,7 +34,7 @@ pub fn wait(control: &OwnedFd, client: &TcpStream, idle: Duration) -> Command {
             // What moves in plain text only the kernel sees.
             match idle.checked_sub(socket::quiet_for(client)) {
                 Some(rest) if !rest.is_zero() => end = now + rest,
-                _ => return Command::None,
+                _ => return Command::Idle,
             }
             continue;
         }
