@@ -18,7 +18,7 @@ fn about_connections(lines: &[String]) -> Vec<String> {
 fn transcript(options: &[&str]) -> Vec<String> {
     let setup = Setup::bare()
         .keys(&[Kind::P256])
-        .options(&["-1"])
+        .options(&["-1", "-H"])
         .options(options);
     let server = setup.shell("echo $$ $SSLREMOTEPORT; exit 3").start();
     let text = server.reply();

@@ -26,17 +26,6 @@ fn rsa_key_transport_is_refused_even_when_the_ciphers_name_it() {
 }
 
 #[test]
-fn no_session_is_resumed() {
-    let server = Setup::new().shell("read line; echo hello").start();
-    for version in ["-tls1_2", "-tls1_3"] {
-        let outcome = s_client(&server, &[version, "-reconnect"], "hello\n");
-        assert!(outcome.text().contains("\nNew, TLSv1."), "{outcome:?}");
-        assert!(!outcome.text().contains("\nReused, "), "{outcome:?}");
-    }
-    server.wait_until_idle();
-}
-
-#[test]
 fn rubbish_costs_its_own_session_and_nothing_else() {
     let server = Setup::new().shell("echo hi").start();
     let hello = [22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];

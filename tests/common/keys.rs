@@ -43,24 +43,7 @@ impl Kind {
 /// The certificate that every client trusts.
 pub fn authority() -> &'static Pair {
     static PAIR: OnceLock<Pair> = OnceLock::new();
-    PAIR.get_or_init(|| {
-        let dir = TempDir::new();
-        let key = new_key(Kind::P256);
-        let file = dir.write("key", &key);
-        let certificate = openssl(
-            &[
-                "req",
-                "-x509",
-                "-new",
-                "-days",
-                "30",
-                "-subj",
-                "/CN=Test Root",
-            ],
-            &[("-key", &file)],
-        );
-        Pair { certificate, key }
-    })
+    PAIR.get_or_init(|| root("/CN=Test Root"))
 }
 
 /// A certificate for localhost, signed by the authority.
@@ -91,14 +74,8 @@ pub fn large() -> Pair {
 
 /// One whose signer is not the authority but signed by it.
 pub fn chain() -> Chain {
-    let middle = certified(
-        Kind::P256,
-        authority(),
-        "/CN=Test Intermediate",
-        "basicConstraints=critical,CA:TRUE",
-        "30",
-    );
-    let leaf = certified(Kind::P256, &middle, "/CN=localhost", LEAF, "30");
+    let middle = intermediate("/CN=Test Intermediate", authority());
+    let leaf = Order::new("/CN=localhost", LEAF).signed_by(&middle);
     Chain {
         leaf,
         intermediate: middle.certificate,
@@ -115,41 +92,113 @@ pub fn encrypted(pair: &Pair, password: &str) -> String {
 }
 
 fn certified(kind: Kind, signer: &Pair, subject: &str, extension: &str, days: &str) -> Pair {
+    let order = Order {
+        kind,
+        days,
+        ..Order::new(subject, extension)
+    };
+    order.signed_by(signer)
+}
+
+/// An authority that signed itself.
+pub fn root(subject: &str) -> Pair {
     let dir = TempDir::new();
-    let key = new_key(kind);
-    let key_file = dir.write("key", &key);
-    let request = openssl(
-        &["req", "-new", "-subj", subject, "-addext", extension],
-        &[("-key", &key_file)],
-    );
-    let request = dir.write("request", request);
-    let signer_certificate = dir.write("signer", &signer.certificate);
-    let signer_key = dir.write("signer-key", &signer.key);
-    let certificate = openssl(
-        &[
-            "x509",
-            "-req",
-            "-copy_extensions",
-            "copy",
-            "-set_serial",
-            "4711",
-            "-days",
-            days,
-        ],
-        &[
-            ("-in", &request),
-            ("-CA", &signer_certificate),
-            ("-CAkey", &signer_key),
-        ],
-    );
+    let key = new_key(Kind::P256);
+    let file = dir.write("key", &key);
+    let words = ["req", "-x509", "-new", "-days", "30", "-subj", subject];
+    let certificate = openssl(&words, &[("-key", &file)]);
     Pair { certificate, key }
+}
+
+/// An authority below another.
+pub fn intermediate(subject: &str, signer: &Pair) -> Pair {
+    Order::new(subject, "basicConstraints=critical,CA:TRUE").signed_by(signer)
+}
+
+/// What a certificate is to say.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    pub kind: Kind,
+    pub subject: &'a str,
+    pub extension: &'a str,
+    pub days: &'a str,
+    pub serial: &'a str,
+}
+
+impl Order<'_> {
+    pub fn new<'a>(subject: &'a str, extension: &'a str) -> Order<'a> {
+        Order {
+            kind: Kind::P256,
+            subject,
+            extension,
+            days: "30",
+            serial: "4711",
+        }
+    }
+
+    pub fn signed_by(&self, signer: &Pair) -> Pair {
+        let dir = TempDir::new();
+        let key = new_key(self.kind);
+        let key_file = dir.write("key", &key);
+        let request = openssl(
+            &[
+                "req",
+                "-new",
+                "-subj",
+                self.subject,
+                "-addext",
+                self.extension,
+            ],
+            &[("-key", &key_file)],
+        );
+        let request = dir.write("request", request);
+        let signer_certificate = dir.write("signer", &signer.certificate);
+        let signer_key = dir.write("signer-key", &signer.key);
+        let mut words = vec!["x509", "-req", "-copy_extensions", "copy"];
+        words.extend(["-set_serial", self.serial, "-days", self.days]);
+        let certificate = openssl(
+            &words,
+            &[
+                ("-in", &request),
+                ("-CA", &signer_certificate),
+                ("-CAkey", &signer_key),
+            ],
+        );
+        Pair { certificate, key }
+    }
+}
+
+/// A list on which the signer says that these serial numbers (hexadecimal, of even length) are good no more.
+pub fn revocation_list(signer: &Pair, serials: &[&str]) -> String {
+    let dir = TempDir::new();
+    let lines = serials
+        .iter()
+        .map(|serial| format!("R\t491231235959Z\t240101000000Z\t{serial}\tunknown\t/CN=revoked\n"));
+    let index = dir.write("index", lines.collect::<String>());
+    let certificate = dir.write("signer", &signer.certificate);
+    let key = dir.write("key", &signer.key);
+    let config = dir.write(
+        "config",
+        format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n",
+            index.display()
+        ),
+    );
+    openssl(
+        &["ca", "-gencrl"],
+        &[
+            ("-config", &config),
+            ("-cert", &certificate),
+            ("-keyfile", &key),
+        ],
+    )
 }
 
 fn new_key(kind: Kind) -> String {
     openssl(&[&["genpkey"], kind.options()].concat(), &[])
 }
 
-fn openssl(words: &[&str], files: &[(&str, &std::path::PathBuf)]) -> String {
+pub fn openssl(words: &[&str], files: &[(&str, &std::path::PathBuf)]) -> String {
     let mut command = Command::new("openssl");
     command.args(words);
     for (option, file) in files {

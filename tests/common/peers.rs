@@ -4,16 +4,30 @@
 use super::keys::authority;
 use super::server::Server;
 use super::{LIMIT, LONG};
+use std::fmt;
+use std::fs;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-#[derive(Debug)]
 pub struct Outcome {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
     pub stderr: String,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { status, stderr, .. } = self;
+        write!(
+            f,
+            "{status}\n-- stdout:\n{}\n-- stderr:\n{stderr}",
+            self.text()
+        )
+    }
 }
 
 impl Outcome {
@@ -89,9 +103,19 @@ pub fn must(command: Command) -> Vec<u8> {
     outcome.stdout
 }
 
+/// A file with the authority's certificate, whole whenever somebody reads it.
+pub fn trusted(server: &Server) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("authority.{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let new = server.dir.write(&name, &authority().certificate);
+    let file = server.dir.join("authority.pem");
+    fs::rename(new, &file).expect("the same directory");
+    file
+}
+
 /// `openssl s_client` that trusts the authority alone and stays until the server closes.
 pub fn s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
-    let authority = server.dir.write("authority.pem", &authority().certificate);
+    let authority = trusted(server);
     let mut command = Command::new("openssl");
     command.args([
         "s_client",
@@ -111,7 +135,7 @@ pub fn s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
 
 /// `curl` that trusts the authority alone; `{}` in the address stands for host and port.
 pub fn curl(server: &Server, options: &[&str], url: &str) -> Outcome {
-    let authority = server.dir.write("authority.pem", &authority().certificate);
+    let authority = trusted(server);
     let host = format!("localhost:{}", server.address.port());
     let mut command = Command::new("curl");
     command.env_clear().env("PATH", "/usr/bin:/bin").args([

@@ -48,6 +48,16 @@ fn every_sample_compiles_without_a_word() {
             "rule 127.:\nset environment variable GREETING=Hello, IPv4 client of this machine\nset environment variable MAXCONIP=20\nallow connection\n",
         ),
         ("example", &["192.0.2.1"], "default:\ndeny connection\n"),
+        (
+            "starttls-smtp",
+            &["192.0.2.25"],
+            "rule 192.0.2.25:\nallow connection\n",
+        ),
+        (
+            "starttls-smtp",
+            &["192.0.2.1"],
+            "default:\nset environment variable UCSPITLS=\nset environment variable MAXCONIP=10\nallow connection\n",
+        ),
     ];
     let mut seen = Vec::new();
     for entry in fs::read_dir(samples).unwrap() {
@@ -66,5 +76,13 @@ fn every_sample_compiles_without_a_word() {
         seen.push(name);
     }
     seen.sort();
-    assert_eq!(seen, ["deny", "example", "maxconip", "mixed", "open"]);
+    let all = [
+        "deny",
+        "example",
+        "maxconip",
+        "mixed",
+        "open",
+        "starttls-smtp",
+    ];
+    assert_eq!(seen, all);
 }
