@@ -207,8 +207,7 @@ impl Listener {
     }
 
     fn log_encrypted(&self, pid: Pid, ip: IpAddr, demand: Demand, summary: &str) {
-        let known = self.options.ssl_environment || self.options.delayed;
-        let summary = match self.log.level() >= Level::Detail && known {
+        let summary = match self.log.level() >= Level::Detail && !summary.is_empty() {
             true => format!(" {}", field(summary.as_bytes())),
             false => String::new(),
         };

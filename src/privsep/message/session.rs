@@ -11,7 +11,8 @@ const MAX_ENVIRONMENT: usize = 96 * 1024;
 pub enum SessionReport {
     /// The handshake is done: the application may start.
     Established {
-        /// Protocol and cipher as the log shows them, `TLSv1.3:TLS_AES_256_GCM_SHA384`.
+        /// Protocol and cipher as the log shows them, `TLSv1.3:TLS_AES_256_GCM_SHA384`; empty if nobody asked for
+        /// the variables.
         summary: String,
         /// `SSL_*` variables as `NAME=value` strings, each closed by NUL; empty if nobody asked for them.
         environment: Vec<u8>,

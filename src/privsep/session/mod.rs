@@ -78,12 +78,12 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
     } = connection;
     let settings = &service.settings;
     let mut deadline = deadline;
-    // Where the application wants to read what TLS agreed on.
-    let mut listener_in = None;
-    if let Some(control) = control {
-        match starttls::wait(&control, &client, settings.idle) {
+    // The channel stays open to the end: to the application its end is the sign of failure.
+    let mut asked_for_report = false;
+    if let Some(control) = &control {
+        match starttls::wait(control, &client, settings.idle) {
             Command::Start => {}
-            Command::StartAndReport => listener_in = Some(control),
+            Command::StartAndReport => asked_for_report = true,
             Command::None => finish(&report, (0, 0), Ending::Plain),
             Command::Idle => finish(&report, (0, 0), Ending::Idle),
         }
@@ -109,15 +109,19 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
         && let Err(reason) = check_name(&tls, host.as_deref(), ip)
     {
         let _ = report.send(&SessionReport::Refused { reason }, &[]);
+        farewell(&client);
         process::leave(110);
     }
     // The keeper need not keep a place for us any longer.
     provider::set_keeper(None);
-    if let Some(control) = listener_in {
-        starttls::report(&control, &variables(&tls, &service.certificates));
+    if let Some(control) = control.as_ref().filter(|_| asked_for_report) {
+        starttls::report(control, &variables(&tls, &service.certificates));
     }
     let established = SessionReport::Established {
-        summary: summary(&tls),
+        summary: match settings.environment || asked_for_report {
+            true => summary(&tls),
+            false => String::new(),
+        },
         environment: match settings.environment {
             true => variables(&tls, &service.certificates),
             false => Vec::new(),
