@@ -11,7 +11,7 @@ use seccompiler::{
 };
 
 /// What every role needs: its channels, memory, time and its end.
-const COMMON: [i64; 37] = [
+const COMMON: [i64; 36] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -20,7 +20,6 @@ const COMMON: [i64; 37] = [
     libc::SYS_epoll_pwait,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    libc::SYS_fcntl,
     libc::SYS_futex,
     libc::SYS_getpid,
     libc::SYS_getsockopt,
@@ -105,7 +104,7 @@ pub fn confine_terminator() -> Result<(), String> {
 
 /// For the lookup process: sockets, but of the internet's two families alone.
 pub fn confine_lookup() -> Result<(), String> {
-    let families = [libc::AF_INET, libc::AF_INET6].map(|family| first_is(family as u64));
+    let families = [libc::AF_INET, libc::AF_INET6].map(|family| is(0, family as u64));
     apply(&ASKING, vec![(libc::SYS_socket, families.into())])
 }
 
@@ -115,10 +114,10 @@ pub fn confine_session() {
     let _ = setrlimit(Resource::RLIMIT_NPROC, 0, 0);
 }
 
-/// A call whose first argument is this number.
-fn first_is(number: u64) -> Result<SeccompRule, BackendError> {
-    let (first, word, is) = (0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
-    SeccompRule::new(vec![SeccompCondition::new(first, word, is, number)?])
+/// A call of which this argument, counted from 0, is this number.
+fn is(argument: u8, number: u64) -> Result<SeccompRule, BackendError> {
+    let (word, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+    SeccompRule::new(vec![SeccompCondition::new(argument, word, equal, number)?])
 }
 
 fn install(more: &[i64]) -> Result<(), String> {
@@ -131,7 +130,18 @@ type Ruled = (i64, Vec<Result<SeccompRule, BackendError>>);
 /// Allows what is common, what is named, and what is named with rules for its arguments.
 fn apply(more: &[i64], mut ruled: Vec<Ruled>) -> Result<(), String> {
     // Limits of one's own: of another process, the keeper's for one, they would be a weapon.
-    ruled.push((libc::SYS_prlimit64, vec![first_is(0)]));
+    ruled.push((libc::SYS_prlimit64, vec![is(0, 0)]));
+    // Flags and sizes of descriptors. Who owns one is who gets its signals, so that is not for change.
+    let commands = [
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_SETPIPE_SZ,
+    ];
+    let commands = commands.map(|command| is(1, command as u64));
+    ruled.push((libc::SYS_fcntl, commands.into()));
     let calls = COMMON.iter().chain(&OLDER).chain(more);
     let mut rules: BTreeMap<i64, Vec<_>> = calls.map(|&call| (call, Vec::new())).collect();
     let machine = std::env::consts::ARCH.try_into();
