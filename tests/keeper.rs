@@ -84,7 +84,7 @@ impl Keeper {
             .send(&ToKeeper::Terminator, &[end.as_fd()])
             .expect("sent");
         loop {
-            if let PublicPart::End = terminator.receive_within(LIMIT).expect("parts").0 {
+            if let PublicPart::End(0) = terminator.receive_within(LIMIT).expect("parts").0 {
                 break;
             }
         }

@@ -76,7 +76,7 @@ impl Safe {
         parts.extend(trust.anchors.into_iter().map(PublicPart::Anchor));
         parts.extend(trust.names.into_iter().map(PublicPart::Name));
         parts.extend(trust.revoked.into_iter().map(PublicPart::Revoked));
-        parts.push(PublicPart::End);
+        parts.push(PublicPart::End(number));
         self.sets.insert(number, KeySet { parts, dh_bits });
         Ok(loaded.warnings)
     }

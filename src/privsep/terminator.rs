@@ -116,7 +116,7 @@ fn serve(
     keeper: &TerminatorToKeeper,
     purpose: &Purpose<'_>,
 ) -> Result<Service, String> {
-    let parts = learn(keeper)?;
+    let parts = learn(keeper, purpose.set)?;
     let mut certificates = Vec::new();
     if orders.wants_variables {
         for leaf in parts.chains.iter().filter_map(|(_, chain)| chain.first()) {
@@ -134,7 +134,7 @@ fn serve(
 }
 
 /// Receives the public parts of a set from the keeper.
-fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
+fn learn(keeper: &TerminatorToKeeper, wanted: u32) -> Result<PublicParts, String> {
     let bad = |stack| format!("unable to load certificate: {stack}");
     let mut parts = PublicParts::default();
     loop {
@@ -165,7 +165,9 @@ fn learn(keeper: &TerminatorToKeeper) -> Result<PublicParts, String> {
             PublicPart::Revoked(der) => {
                 parts.revoked.push(X509Crl::from_der(&der).map_err(bad)?);
             }
-            PublicPart::End => return Ok(parts),
+            PublicPart::End(set) if set == wanted => return Ok(parts),
+            // Whatever that was for, it is not to be taken for this.
+            PublicPart::End(_) => parts = PublicParts::default(),
         }
     }
 }

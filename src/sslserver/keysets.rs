@@ -41,6 +41,8 @@ const NAMES: [&str; 19] = [
 
 /// Rules have few sets; one with a set for each address is a mistake.
 const MOST: usize = 1000;
+/// Settings go to the roles in one message.
+const LONGEST: usize = 16 * 1024;
 /// A set that could not be loaded is not tried at every connection.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -115,6 +117,9 @@ impl KeySets {
         }
         if self.sets.len() >= MOST {
             return Err(format!("rules make more than {MOST} sets of keys"));
+        }
+        if changes.iter().map(|(_, value)| value.len()).sum::<usize>() > LONGEST {
+            return Err(format!("more than {LONGEST} bytes of settings"));
         }
         let variables = self.variables.with(&changes);
         let (settings, keys) =
@@ -238,7 +243,8 @@ impl Listener {
         }
     }
 
-    /// A new terminator knows the first set only: the others are told again when they are wanted.
+    /// A new terminator knows the first set only: the others are told again when they are wanted. Before anything is
+    /// asked for it: sets go to it in the order in which the keeper loads them.
     pub(super) fn renew_sets(&mut self) {
         self.outgoing
             .retain(|outgoing| matches!(outgoing, Outgoing::Client(_)));

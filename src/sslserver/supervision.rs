@@ -32,6 +32,9 @@ impl Listener {
             None => self.roles.start_keeper(now),
             Some(_) => self.roles.start_terminator(now),
         };
+        if started.is_ok() && self.roles.terminator.is_some() {
+            self.renew_sets();
+        }
         let event = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         let watched = started.and_then(|()| match (&self.roles.keeper, &self.roles.terminator) {
             (_, Some(terminator)) => self
@@ -96,7 +99,6 @@ impl Listener {
                 Ok(Some((FromTerminator::Ready, _))) => {
                     terminator.ready = true;
                     self.roles.due = None;
-                    self.renew_sets();
                     self.ready();
                 }
                 Ok(Some((FromTerminator::Fatal(text), _))) => {

@@ -115,14 +115,14 @@ pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Re
             .and_then(|parameters| context.set_tmp_dh(&parameters))
             .map_err(bad_dh)?;
     }
-    let memory = |errno: nix::errno::Errno| Refused {
+    let unkept = |reason| Refused {
         what: "unable to keep the certificates of CERTDIR",
         value: String::new(),
-        reason: errno.desc().into(),
+        reason,
     };
     choose_by_name(
         &mut context,
-        parts.named.finish().map_err(memory)?,
+        parts.named.finish().map_err(unkept)?,
         settings.strict.then_some(parts.own_names),
     );
     Ok(context.build())

@@ -2,6 +2,8 @@
 //! finds its own by the name in the ClientHello. Everything lies in memory that forking does not copy.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
@@ -16,7 +18,13 @@ pub struct Collector {
     bytes: Vec<u8>,
     chains: Vec<Chain>,
     names: Vec<Name>,
+    signers: HashMap<Vec<u8>, u64>,
 }
+
+/// A few signers vouch for thousands: so many are kept ready, which spares a session the reading of them.
+const READY_SIGNERS: usize = 256;
+/// Stands in the place of a certificate's length, with the number of a signer.
+const SIGNER: u64 = 1 << 63;
 
 /// The index over all of it.
 pub struct NamedKeys {
@@ -24,6 +32,13 @@ pub struct NamedKeys {
     chains: Vec<Chain>,
     /// In the order of their text; one text may stand there for several chains.
     names: Vec<Name>,
+    signers: Vec<X509>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Certificate<'a> {
+    Encoded(&'a [u8]),
+    Signer(usize),
 }
 
 struct Chain {
@@ -58,9 +73,14 @@ impl Collector {
             self.bytes.extend(text.as_bytes());
         }
         let at = self.bytes.len();
-        for der in certificates {
-            self.bytes.extend((der.len() as u64).to_be_bytes());
-            self.bytes.extend(der);
+        for (place, der) in certificates.iter().enumerate() {
+            match self.signer(place, der) {
+                Some(number) => self.bytes.extend((SIGNER | number).to_be_bytes()),
+                None => {
+                    self.bytes.extend((der.len() as u64).to_be_bytes());
+                    self.bytes.extend(der);
+                }
+            }
         }
         self.chains.push(Chain {
             at,
@@ -69,12 +89,33 @@ impl Collector {
         });
     }
 
-    pub fn finish(mut self) -> Result<NamedKeys, nix::errno::Errno> {
+    /// The number of a certificate that is no set's own.
+    fn signer(&mut self, place: usize, der: &[u8]) -> Option<u64> {
+        if place == 0 {
+            return None;
+        }
+        let next = self.signers.len();
+        match self.signers.get(der) {
+            None if next < READY_SIGNERS => {
+                self.signers.insert(der.to_owned(), next as u64);
+                Some(next as u64)
+            }
+            found => found.copied(),
+        }
+    }
+
+    pub fn finish(mut self) -> Result<NamedKeys, String> {
         let bytes = &self.bytes;
         self.names
             .sort_by_key(|name| (name.text(bytes), name.chain));
+        let mut signers: Vec<_> = self.signers.into_iter().collect();
+        signers.sort_by_key(|(_, number)| *number);
+        let signers = signers.iter().map(|(der, _)| X509::from_der(der));
         Ok(NamedKeys {
-            bytes: SharedBytes::new(&self.bytes)?,
+            signers: signers
+                .collect::<Result<_, _>>()
+                .map_err(|stack| stack.to_string())?,
+            bytes: SharedBytes::new(&self.bytes).map_err(|errno| errno.desc().to_owned())?,
             chains: self.chains,
             names: self.names,
         })
@@ -130,14 +171,21 @@ impl NamedKeys {
         // Of two for the same kind of key the first counts, so it comes last.
         for chain in found.into_iter().rev() {
             let mut certificates = self.certificates(chain);
-            let Some(leaf) = certificates.next() else {
+            let Some(Certificate::Encoded(leaf)) = certificates.next() else {
                 continue;
             };
             let leaf = X509::from_der(leaf)?;
             provider::learn(chain.key, leaf.public_key()?);
             ssl.set_certificate(&leaf)?;
             for certificate in certificates {
-                ssl.add_chain_cert(X509::from_der(certificate)?)?;
+                let signer = match certificate {
+                    Certificate::Encoded(der) => X509::from_der(der)?,
+                    Certificate::Signer(number) => match self.signers.get(number) {
+                        Some(signer) => signer.clone(),
+                        None => continue,
+                    },
+                };
+                ssl.add_chain_cert(signer)?;
             }
             let key = provider::private_key(chain.key)?;
             ssl.set_private_key(&key)?;
@@ -145,14 +193,20 @@ impl NamedKeys {
         Ok(true)
     }
 
-    fn certificates(&self, chain: &Chain) -> impl Iterator<Item = &[u8]> {
+    fn certificates(&self, chain: &Chain) -> impl Iterator<Item = Certificate<'_>> {
         let mut rest = &self.bytes[chain.at..chain.at + chain.length];
         std::iter::from_fn(move || {
             let (length, after) = rest.split_first_chunk::<8>()?;
-            let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
-            let (der, after) = after.split_at_checked(length)?;
+            let length = u64::from_be_bytes(*length);
+            if length & SIGNER != 0 {
+                rest = after;
+                return usize::try_from(length & !SIGNER)
+                    .ok()
+                    .map(Certificate::Signer);
+            }
+            let (der, after) = after.split_at_checked(usize::try_from(length).ok()?)?;
             rest = after;
-            Some(der)
+            Some(Certificate::Encoded(der))
         })
     }
 }
@@ -199,11 +253,16 @@ pub fn names_of(certificate: &X509Ref) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use openssl::asn1::Asn1Time;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+
     use super::*;
 
     fn add(collector: &mut Collector, key: u16, names: &[&str]) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        collector.add(key, &names, &[vec![key as u8; 3], vec![0; 500]]);
+        collector.add(key, &names, &[vec![key as u8; 3]]);
     }
 
     fn keys(found: Vec<&Chain>) -> Vec<u16> {
@@ -246,13 +305,36 @@ mod tests {
 
     #[test]
     fn a_chain_comes_back_as_it_went_in() {
+        let signer = certificate();
         let mut collector = Collector::default();
-        add(&mut collector, 1, &["a.example"]);
-        add(&mut collector, 2, &["b.example"]);
+        for (number, name) in [(1, "a.example"), (2, "b.example")] {
+            let chain = [vec![number as u8; 3], signer.clone()];
+            collector.add(number, &[name.to_owned()], &chain);
+        }
         let named = collector.finish().unwrap();
-        let found = named.find("b.example");
-        let back: Vec<&[u8]> = named.certificates(found[0]).collect();
-        assert_eq!(back, [&[2; 3][..], &[0; 500][..]]);
+        for (number, name) in [(1, "a.example"), (2, "b.example")] {
+            let found = named.find(name);
+            let back: Vec<Certificate> = named.certificates(found[0]).collect();
+            let leaf = [number; 3];
+            assert_eq!(
+                back,
+                [Certificate::Encoded(&leaf[..]), Certificate::Signer(0)]
+            );
+        }
+        assert_eq!(named.signers.len(), 1);
+        assert_eq!(named.signers[0].to_der().unwrap(), signer);
+    }
+
+    fn certificate() -> Vec<u8> {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut builder = X509::builder().unwrap();
+        let (start, end) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
+        builder.set_not_before(&start.unwrap()).unwrap();
+        builder.set_not_after(&end.unwrap()).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        builder.build().to_der().unwrap()
     }
 
     #[test]

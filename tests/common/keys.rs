@@ -82,6 +82,19 @@ pub fn chain() -> Chain {
     }
 }
 
+/// A certificate for these names; its common name is `label`, by which a test knows it again.
+pub fn for_names(kind: Kind, signer: &Pair, label: &str, names: &[&str]) -> Pair {
+    let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    let extension = format!("subjectAltName={}", names.join(","));
+    certified(kind, signer, &format!("/CN={label}"), &extension, "30")
+}
+
+/// One that is for no host name.
+pub fn for_addresses() -> Pair {
+    let names = "subjectAltName=IP:192.0.2.1";
+    certified(Kind::P256, authority(), "/CN=addresses", names, "30")
+}
+
 /// The key of the pair under a password.
 pub fn encrypted(pair: &Pair, password: &str) -> String {
     let dir = TempDir::new();

@@ -19,6 +19,7 @@ pub mod process;
 pub mod responder;
 pub mod server;
 pub mod setup;
+pub mod shown;
 pub mod tempdir;
 
 pub use client::{Client, Dial, End, Ending};
@@ -31,6 +32,7 @@ pub use process::Process;
 pub use responder::Responder;
 pub use server::Server;
 pub use setup::Setup;
+pub use shown::Shown;
 pub use tempdir::TempDir;
 
 use std::time::{Duration, Instant};

@@ -115,15 +115,15 @@ pub fn trusted(server: &Server) -> PathBuf {
 
 /// `openssl s_client` that trusts the authority alone and stays until the server closes.
 pub fn s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
+    let options = [&["-servername", "localhost"], options].concat();
+    unnamed_s_client(server, &options, input)
+}
+
+/// The same without a word about the name that it asks for.
+pub fn unnamed_s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
     let authority = trusted(server);
     let mut command = Command::new("openssl");
-    command.args([
-        "s_client",
-        "-ign_eof",
-        "-verify_return_error",
-        "-servername",
-        "localhost",
-    ]);
+    command.args(["s_client", "-ign_eof", "-verify_return_error"]);
     command
         .arg("-connect")
         .arg(server.address.to_string())

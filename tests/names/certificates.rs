@@ -56,7 +56,7 @@ fn a_certificate_counts_only_for_the_name_that_the_client_has() {
     server
         .log
         .wait_for(&format!("{refused}*other.example.org <=> other.test"));
-    server.wait_until_idle();
+    server.log.wait_for_nth("sslserver: ended by *", 4);
     assert_eq!(server.log.count("sslserver: ok *"), 4);
 }
 

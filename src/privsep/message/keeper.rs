@@ -202,7 +202,8 @@ pub enum PublicPart {
     Name(Vec<u8>),
     /// A list of revoked certificates in DER.
     Revoked(Vec<u8>),
-    End,
+    /// That was the set of this number.
+    End(u32),
 }
 
 impl Message for PublicPart {
@@ -244,7 +245,10 @@ impl Message for PublicPart {
                 out.byte(b'R');
                 out.string(der);
             }
-            PublicPart::End => out.byte(b'E'),
+            PublicPart::End(set) => {
+                out.byte(b'E');
+                out.word(*set);
+            }
         }
     }
 
@@ -271,7 +275,7 @@ impl Message for PublicPart {
             b'A' => Some(PublicPart::Anchor(input.string()?.to_vec())),
             b'N' => Some(PublicPart::Name(input.string()?.to_vec())),
             b'R' => Some(PublicPart::Revoked(input.string()?.to_vec())),
-            b'E' => Some(PublicPart::End),
+            b'E' => Some(PublicPart::End(input.word()?)),
             _ => None,
         }
     }

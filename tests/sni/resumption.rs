@@ -1,0 +1,45 @@
+//! Resumption where certificates are chosen by name.
+
+use crate::common::{Kind, Shown};
+use crate::sets::{one_file, server};
+
+#[test]
+fn a_session_with_a_named_set_is_resumed_under_its_name() {
+    let setup = one_file(server(), "one", Kind::P256, 0, "one", &["one.example.org"]);
+    let server = setup.env("SNI_STRICT", "1").start();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let file = server.dir.text(&format!("session{version}"));
+        let asked = [version, "-servername", "one.example.org"];
+        let first = Shown::to(&server, &[&asked[..], &["-sess_out", &file]].concat());
+        assert_eq!(first.server(), "one");
+        assert!(!first.is_resumed());
+        let again = Shown::to(&server, &[&asked[..], &["-sess_in", &file]].concat());
+        assert!(again.is_resumed(), "{version} {:?}", again.outcome);
+        assert_eq!(again.server(), "one");
+        let name = again.variable("SSL_TLS_SNI");
+        assert_eq!(name.as_deref(), Some("one.example.org"));
+    }
+}
+
+#[test]
+fn a_session_of_one_name_is_not_taken_for_one_of_another() {
+    let setup = one_file(server(), "one", Kind::P256, 0, "one", &["one.example.org"]);
+    let server = setup.env("SNI_STRICT", "1").start();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let file = server.dir.text(&format!("session{version}"));
+        let first = ["-servername", "one.example.org", "-sess_out", &file];
+        let first = Shown::to(&server, &[&[version], &first[..]].concat());
+        assert_eq!(first.server(), "one");
+        let other = ["-servername", "two.example.org", "-sess_in", &file];
+        let other = Shown::to(&server, &[&[version], &other[..]].concat());
+        match version {
+            // The library goes on with the name that the session was made for.
+            "-tls1_2" => {
+                let name = other.variable("SSL_TLS_SNI");
+                assert_eq!(name.as_deref(), Some("one.example.org"));
+                assert_eq!(other.server(), "one");
+            }
+            _ => other.assert_alert(112),
+        }
+    }
+}
