@@ -20,7 +20,7 @@ pub struct Limits {
 impl Limits {
     /// Room for a burst of handshakes in proportion to the connections that are wanted.
     pub fn unfinished_for(running: usize) -> usize {
-        running.saturating_mul(4).max(256)
+        running.saturating_mul(4).max(512)
     }
 
     /// The limit per client as the log shows it.
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn handshakes_have_room_beside_the_connections() {
-        assert_eq!(Limits::unfinished_for(40), 256);
+        assert_eq!(Limits::unfinished_for(40), 512);
         assert_eq!(Limits::unfinished_for(1000), 4000);
     }
 }

@@ -44,7 +44,24 @@ pub struct Terminator {
 pub struct Lookup {
     pub pid: Pid,
     pub channel: ListenerToLookup,
-    pub started: Instant,
+}
+
+/// When a role that died is started again: at once, or later and later if it keeps dying.
+#[derive(Default)]
+pub struct Backoff {
+    pub started: Option<Instant>,
+    pause: Duration,
+}
+
+impl Backoff {
+    pub fn next(&mut self, now: Instant) -> Instant {
+        let lived = self.started.map_or(LONGEST_PAUSE, |started| now - started);
+        self.pause = match lived < LEAST_LIFE.max(self.pause * 2) {
+            true => (self.pause * 2).clamp(LEAST_LIFE, LONGEST_PAUSE),
+            false => Duration::ZERO,
+        };
+        now + self.pause
+    }
 }
 
 /// What the roles are started with.
@@ -66,8 +83,8 @@ pub struct Roles {
     pub lookup: Option<Lookup>,
     /// When another lookup process is started.
     pub lookup_due: Option<Instant>,
-    started: Option<Instant>,
-    pause: Duration,
+    backoff: Backoff,
+    pub lookup_backoff: Backoff,
     /// When whatever is missing is started again, or given up for stuck.
     pub due: Option<Instant>,
 }
@@ -92,8 +109,8 @@ impl Roles {
             lookup_orders,
             lookup: None,
             lookup_due: None,
-            started: None,
-            pause: Duration::ZERO,
+            backoff: Backoff::default(),
+            lookup_backoff: Backoff::default(),
             due: None,
         }
     }
@@ -104,14 +121,9 @@ impl Roles {
             .is_some_and(|terminator| terminator.ready)
     }
 
-    /// Says when the next start is due: at once, or later and later if they keep dying.
+    /// Says when the next start of keeper or terminator is due.
     pub fn schedule(&mut self, now: Instant) {
-        let lived = self.started.map_or(LONGEST_PAUSE, |started| now - started);
-        self.pause = match lived < LEAST_LIFE.max(self.pause * 2) {
-            true => (self.pause * 2).clamp(LEAST_LIFE, LONGEST_PAUSE),
-            false => Duration::ZERO,
-        };
-        self.due = Some(now + self.pause);
+        self.due = Some(self.backoff.next(now));
     }
 
     /// The process that should have become ready by now.
@@ -154,7 +166,7 @@ impl Roles {
             loaded: false,
         });
         self.terminators = 0;
-        self.started = Some(now);
+        self.backoff.started = Some(now);
         let patience = match (self.only_once, &self.keeper_orders.files.folder) {
             (_, Some(_)) => PATIENCE_WITH_FOLDER,
             (true, None) => PATIENCE_WITH_PASSWORD,
@@ -195,7 +207,7 @@ impl Roles {
             ready: false,
             full: false,
         });
-        self.started = Some(now);
+        self.backoff.started = Some(now);
         self.due = Some(now + PATIENCE);
         Ok(())
     }
@@ -211,11 +223,7 @@ impl Roles {
             None => 111,
         };
         let pid = process::fork_role(vec![end.into_end()], body).map_err(|(errno, _)| errno)?;
-        self.lookup = Some(Lookup {
-            pid,
-            channel,
-            started: Instant::now(),
-        });
+        self.lookup = Some(Lookup { pid, channel });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
@@ -13,9 +13,6 @@ use super::log::Level;
 use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
-
-/// Between one start and the next. Connections do without names meanwhile, and those of proxies are refused.
-const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener {
     /// Starts whichever role is missing; a role that is there and still not ready is stuck.
@@ -51,12 +48,13 @@ impl Listener {
 
     pub(super) fn start_lookup(&mut self, now: Instant) {
         self.roles.lookup_due = None;
+        self.roles.lookup_backoff.started = Some(now);
         match self.roles.start_lookup() {
             Ok(()) => self.watch_lookup(),
             Err(errno) => {
                 self.log
                     .warning(format_args!("unable to fork: {}", errno.desc()));
-                self.roles.lookup_due = Some(now + LOOKUP_PAUSE);
+                self.roles.lookup_due = Some(self.roles.lookup_backoff.next(now));
             }
         }
     }
@@ -169,8 +167,8 @@ impl Listener {
             let pid = ended.pid;
             self.log
                 .warning(format_args!("lookup {pid} {ended}, starting another"));
-            let started = self.roles.lookup.take().map(|lookup| lookup.started);
-            self.roles.lookup_due = started.map(|started| started + LOOKUP_PAUSE);
+            self.roles.lookup = None;
+            self.roles.lookup_due = Some(self.roles.lookup_backoff.next(Instant::now()));
             return self.answer_all();
         }
         let of_keeper = is(self.roles.keeper.as_ref().map(|keeper| keeper.pid));
