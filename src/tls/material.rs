@@ -16,6 +16,7 @@ use openssl::x509::X509;
 use super::client::TrustFiles;
 use super::folder;
 use super::named;
+use super::provider::KeyReader;
 use super::settings::Version;
 use super::trust::{self, Trust};
 
@@ -144,10 +145,11 @@ pub fn load(
     wanted: &SetFiles,
     password: Option<&[u8]>,
 ) -> Result<Material, Unusable> {
+    let mut reader = KeyReader::new();
     let mut warnings = Vec::new();
     let mut pairs = Vec::new();
     for names in &wanted.pairs {
-        let (pair, warning) = load_pair(files, names, password)?;
+        let (pair, warning) = load_pair(files, names, &mut reader, password)?;
         warnings.extend(warning);
         pairs.push(pair);
     }
@@ -155,7 +157,7 @@ pub fn load(
     if let Some(folder) = &wanted.folder {
         let before = warnings.len();
         for names in folder::scan(folder)? {
-            match load_pair(files, &names, password) {
+            match load_pair(files, &names, &mut reader, password) {
                 Ok((pair, warning)) => {
                     warnings.extend(warning);
                     if pair.names.is_empty() {
@@ -199,6 +201,7 @@ pub fn load(
 fn load_pair(
     files: &Files,
     names: &PairFiles,
+    reader: &mut KeyReader,
     password: Option<&[u8]>,
 ) -> Result<(Pair, Option<String>), Unusable> {
     let what = match names.is_chain {
@@ -226,7 +229,10 @@ fn load_pair(
     let pem = files
         .read(&names.key)
         .map_err(|error| bad_key(words::reason(&error)))?;
-    let key = load_key(&pem, password).map_err(&bad_key)?;
+    let key = match reader.read(&pem) {
+        Some(key) => key,
+        None => load_key(&pem, password).map_err(&bad_key)?,
+    };
     let fits = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
     if !fits {
         let certificate = names.certificate.display();

@@ -3,6 +3,7 @@
 //!
 //! OpenSSL's provider(7), provider-keymgmt(7) and provider-signature(7) describe the interface.
 
+mod decoder;
 mod dispatch;
 mod ffi;
 mod key;
@@ -24,6 +25,7 @@ use openssl_sys::OSSL_PARAM;
 
 use super::tickets::{TicketKey, TicketName};
 
+pub use self::decoder::KeyReader;
 pub use self::tickets::use_keeper as seal_tickets;
 
 /// Whoever has the secrets that a handshake needs.
