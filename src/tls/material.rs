@@ -145,7 +145,7 @@ pub fn load(
     wanted: &SetFiles,
     password: Option<&[u8]>,
 ) -> Result<Material, Unusable> {
-    let mut reader = KeyReader::new();
+    let mut reader = KeyReader::default();
     let mut warnings = Vec::new();
     let mut pairs = Vec::new();
     for names in &wanted.pairs {

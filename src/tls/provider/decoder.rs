@@ -18,8 +18,8 @@ pub struct KeyReader {
     made: Box<*mut openssl_sys::EVP_PKEY>,
 }
 
-impl KeyReader {
-    pub fn new() -> KeyReader {
+impl Default for KeyReader {
+    fn default() -> KeyReader {
         let mut made = Box::new(ptr::null_mut());
         // SAFETY: the names are constants; the place for keys stays where it is until the context is freed.
         let context = unsafe {
@@ -35,7 +35,9 @@ impl KeyReader {
         };
         KeyReader { context, made }
     }
+}
 
+impl KeyReader {
     /// The first private key in PEM that no password protects. `None` says nothing about the reason: whoever wants it
     /// tries in the usual way.
     pub fn read(&mut self, pem: &[u8]) -> Option<PKey<Private>> {
@@ -106,7 +108,7 @@ mod tests {
 
     #[test]
     fn one_reader_reads_keys_of_all_kinds_and_goes_on_after_a_bad_one() {
-        let mut reader = KeyReader::new();
+        let mut reader = KeyReader::default();
         for key in keys() {
             let mut pem =
                 b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
@@ -128,6 +130,6 @@ mod tests {
         let key = &keys()[0];
         let cipher = Cipher::aes_128_cbc();
         let pem = key.private_key_to_pem_pkcs8_passphrase(cipher, b"word");
-        assert!(KeyReader::new().read(&pem.unwrap()).is_none());
+        assert!(KeyReader::default().read(&pem.unwrap()).is_none());
     }
 }
