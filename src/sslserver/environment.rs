@@ -8,33 +8,16 @@ use std::net::SocketAddr;
 use nix::net::if_::if_indextoname;
 
 use super::connection::Names;
+use super::keysets;
 
-/// Variables that configure sslserver. The application gets one only if a rule sets it.
-const OURS: [&str; 24] = [
-    "ALPN",
-    "CADIR",
-    "CAFILE",
-    "CCADIR",
-    "CCAFILE",
+/// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
+const OURS: [&str; 6] = [
     "CCAVERIFY",
-    "CERTCHAINFILE",
-    "CERTDIR",
-    "CERTFILE",
-    "CIPHERS",
-    "CIPHERSUITES",
-    "CRLFILE",
-    "DHFILE",
     "DNSCACHEIP",
-    "GROUPS",
-    "KEYFILE",
     "MAXCONIP",
     "MAXCONNET",
     "PROTO",
     "PROXYFROM",
-    "SNI_STRICT",
-    "TLSMAX",
-    "TLSMIN",
-    "VERIFYDEPTH",
 ];
 
 /// What a session may say, by how the names begin.
@@ -59,7 +42,10 @@ impl Environment {
     /// What is left of our own environment for applications.
     pub fn inherited(ours: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Environment {
         let foreign = |name: &[u8]| {
-            !OURS.iter().any(|known| known.as_bytes() == name)
+            !OURS
+                .iter()
+                .chain(&keysets::NAMES)
+                .any(|known| known.as_bytes() == name)
                 && !name.starts_with(b"SSL")
                 && !name.starts_with(b"TCP")
         };

@@ -16,8 +16,8 @@ use crate::tls::client::Demand;
 use crate::tls::material::SetFiles;
 use crate::tls::settings::Settings;
 
-/// Variables of a rule that make another set of keys.
-const NAMES: [&str; 19] = [
+/// Variables of TLS: in our environment they make the first set of keys, in a rule's another.
+pub const NAMES: [&str; 18] = [
     "ALPN",
     "CADIR",
     "CAFILE",
@@ -36,7 +36,6 @@ const NAMES: [&str; 19] = [
     "TLSMAX",
     "TLSMIN",
     "VERIFYDEPTH",
-    "CCAVERIFY",
 ];
 
 /// Rules have few sets; one with a set for each address is a mistake.

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod environment;
 mod error;
+mod identities;
 mod inquiry;
 mod keysets;
 mod limits;
