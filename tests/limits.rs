@@ -214,13 +214,7 @@ fn runs_out(setup: Setup, prlimit: &str, line: &str, again: &str) {
     for spell in 1..=2 {
         let silent: Vec<TcpStream> = (0..100).map(|_| server.dial().tcp()).collect();
         server.log.wait_for_nth(line, spell);
-        let used = || {
-            server
-                .processes()
-                .iter()
-                .map(|process| process.ticks)
-                .sum::<u64>()
-        };
+        let used = || server.ticks();
         let before = used();
         std::thread::sleep(Duration::from_secs(2));
         let spent = used() - before;

@@ -63,6 +63,8 @@ pub struct Running {
     pub status: Option<i32>,
     /// The session is over; nobody listens to the application any more.
     pub alone: bool,
+    /// It asked for TLS in plain text and did not get it.
+    pub failed: bool,
     /// The handshake is done.
     pub encrypted: bool,
 }

@@ -95,8 +95,11 @@ impl Listener {
         }
         match self.connections.get_mut(&number) {
             // An application that asked for TLS in plain text and did not get it.
-            Some(connection) if connection.is_running() => {
-                connection.ending = Some(Ending::Failed);
+            Some(Connection {
+                stage: Stage::Running(running),
+                ..
+            }) => {
+                running.failed = true;
                 self.session_over(number);
             }
             _ => self.forget(number),
@@ -175,6 +178,7 @@ impl Listener {
             pid,
             status: None,
             alone: false,
+            failed: false,
             encrypted: plain.is_none(),
         });
         let demand = connection.demand;
@@ -254,16 +258,19 @@ impl Listener {
         let pid = running.pid;
         running.alone = running.status.is_none();
         let alone = running.alone;
+        // An application without TLS goes on in plain text, as long as it likes.
+        let plain = connection.ending == Some(Ending::Plain) && !running.encrypted;
+        let at_once = running.failed || connection.ending == Some(Ending::Idle);
         let error = match &connection.ending {
             // Said already, or nothing to say.
-            Some(Ending::Complete | Ending::Plain | Ending::Failed) => None,
+            _ if running.failed || plain => None,
+            Some(Ending::Complete) => None,
+            // Only a captured session says so after its handshake.
+            Some(Ending::Plain) => Some("the session broke the protocol".into()),
             Some(Ending::ClientGone(reason) | Ending::Broken(reason)) => Some(words(reason)),
             Some(Ending::Idle) => Some("idle for too long".into()),
             None => Some("the session ended without a word".into()),
         };
-        // An application without TLS goes on in plain text, as long as it likes.
-        let plain = connection.ending == Some(Ending::Plain);
-        let at_once = matches!(connection.ending, Some(Ending::Idle | Ending::Failed));
         if let Some(reason) = error {
             self.log.line(
                 Level::Warning,

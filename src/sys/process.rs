@@ -3,7 +3,6 @@
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
 
 use super::descriptor;
@@ -76,13 +75,4 @@ pub fn reap() -> Option<Ended> {
 /// Waits until the given child has ended.
 pub fn wait_for(pid: Pid) {
     while let Err(Errno::EINTR) = nix::sys::wait::waitpid(pid, None) {}
-}
-
-/// True if the given child has ended already; its status is left for [`reap`].
-pub fn has_ended(pid: Pid) -> bool {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    !matches!(
-        nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), flags),
-        Ok(WaitStatus::StillAlive)
-    )
 }

@@ -102,6 +102,12 @@ impl Server {
             .collect()
     }
 
+    /// Processor time of all its processes so far, in hundredths of a second.
+    pub fn ticks(&self) -> u64 {
+        let processes = self.processes();
+        processes.iter().map(|process| process.ticks).sum()
+    }
+
     /// Waits until no session and no application is left.
     pub fn wait_until_idle(&self) {
         let mut last = Vec::new();

@@ -39,8 +39,6 @@ pub enum Ending {
     ClientGone(String),
     /// The application never asked for TLS.
     Plain,
-    /// There was no handshake, and a [`SessionReport::Failed`] said why.
-    Failed,
     /// Nothing moved for twice the time of `-w`.
     Idle,
     /// The client broke the protocol.
@@ -79,7 +77,6 @@ impl Message for SessionReport {
                     Ending::ClientGone(reason) => (b'G', reason.as_str()),
                     Ending::Idle => (b'I', ""),
                     Ending::Plain => (b'P', ""),
-                    Ending::Failed => (b'F', ""),
                     Ending::Broken(reason) => (b'B', reason.as_str()),
                 };
                 out.byte(b'D');
@@ -114,7 +111,6 @@ impl Message for SessionReport {
                     b'G' => Ending::ClientGone(text),
                     b'I' => Ending::Idle,
                     b'P' => Ending::Plain,
-                    b'F' => Ending::Failed,
                     b'B' => Ending::Broken(text),
                     _ => return None,
                 };
