@@ -12,10 +12,8 @@ mod settings;
 mod told;
 
 use common::keys::{Order, Pair, authority, intermediate, root};
-use common::{Dial, Outcome, Server, Setup, peers};
-use openssl::pkey::PKey;
+use common::{Dial, Outcome, Server, Setup, peers, showing};
 use openssl::ssl::SslVersion;
-use openssl::x509::X509;
 use std::io::Read;
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
@@ -35,22 +33,6 @@ fn asking(option: &str) -> Setup {
 /// A client's certificate from the authority, and what the log should know of it.
 fn client(subject: &str) -> Pair {
     Order::new(subject, "extendedKeyUsage=clientAuth").signed_by(authority())
-}
-
-/// A client that shows this certificate and those above it.
-fn showing(dial: Dial, pair: &Pair, others: &[&str]) -> Dial {
-    let certificate = X509::from_pem(pair.certificate.as_bytes()).expect("PEM");
-    let key = PKey::private_key_from_pem(pair.key.as_bytes()).expect("PEM");
-    dial.set(|settings| {
-        settings
-            .set_certificate(&certificate)
-            .expect("a certificate");
-        settings.set_private_key(&key).expect("its key");
-        for other in others {
-            let other = X509::from_pem(other.as_bytes()).expect("PEM");
-            settings.add_extra_chain_cert(other).expect("a chain");
-        }
-    })
 }
 
 fn served(dial: Dial) {

@@ -2,12 +2,16 @@
 //! come from another address, tell how the other side closed.
 #![forbid(unsafe_code)]
 
+use super::keys::Pair;
 use super::{LIMIT, LONG};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
 use openssl::ssl::{
     Error, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslStream, SslVersion,
 };
+use openssl::x509::X509;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -17,6 +21,7 @@ use std::time::Instant;
 pub struct Dial {
     address: SocketAddr,
     source: Option<IpAddr>,
+    name: Option<String>,
     settings: SslContextBuilder,
 }
 
@@ -49,6 +54,7 @@ impl Dial {
         Dial {
             address,
             source: None,
+            name: None,
             settings,
         }
     }
@@ -56,6 +62,12 @@ impl Dial {
     /// The client's own address, such as 127.0.0.2.
     pub fn from(mut self, source: &str) -> Dial {
         self.source = Some(source.parse().expect("an address"));
+        self
+    }
+
+    /// The name asked for.
+    pub fn name(mut self, name: &str) -> Dial {
+        self.name = Some(name.to_owned());
         self
     }
 
@@ -98,7 +110,10 @@ impl Dial {
     }
 
     pub fn try_over(self, tcp: TcpStream) -> Result<Client, String> {
-        let ssl = Ssl::new(&self.settings.build()).expect("an SSL");
+        let mut ssl = Ssl::new(&self.settings.build()).expect("an SSL");
+        if let Some(name) = &self.name {
+            ssl.set_hostname(name).expect("a name");
+        }
         let mut tls = SslStream::new(ssl, tcp).expect("an SSL stream");
         match tls.connect() {
             Ok(()) => Ok(Client { tls }),
@@ -111,6 +126,22 @@ impl Dial {
         self.try_connect()
             .unwrap_or_else(|error| panic!("handshake: {error}"))
     }
+}
+
+/// A client that shows this certificate and those above it if it is asked for one.
+pub fn showing(dial: Dial, pair: &Pair, others: &[&str]) -> Dial {
+    let certificate = X509::from_pem(pair.certificate.as_bytes()).expect("PEM");
+    let key = PKey::private_key_from_pem(pair.key.as_bytes()).expect("PEM");
+    dial.set(|settings| {
+        settings
+            .set_certificate(&certificate)
+            .expect("a certificate");
+        settings.set_private_key(&key).expect("its key");
+        for other in others {
+            let other = X509::from_pem(other.as_bytes()).expect("PEM");
+            settings.add_extra_chain_cert(other).expect("a chain");
+        }
+    })
 }
 
 fn connect_from(source: IpAddr, target: SocketAddr) -> TcpStream {
@@ -143,6 +174,14 @@ pub struct Client {
 impl Client {
     pub fn local(&self) -> SocketAddr {
         self.tls.get_ref().local_addr().expect("connected")
+    }
+
+    /// The common name in the certificate that the server showed.
+    pub fn shown(&self) -> String {
+        let certificate = self.tls.ssl().peer_certificate().expect("a certificate");
+        let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+        let name = names.next().expect("a common name");
+        name.data().to_string().expect("text")
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -179,6 +218,11 @@ impl Client {
         self.tls
             .shutdown()
             .unwrap_or_else(|error| panic!("close_notify: {error}"));
+    }
+
+    /// The connection below, for what TLS does not do.
+    pub fn tcp(&self) -> TcpStream {
+        self.tls.get_ref().try_clone().expect("a copy")
     }
 
     pub fn fin(&mut self) {
@@ -288,7 +332,14 @@ impl Client {
         }
         let mut tcp = self.tls.get_ref();
         tcp.set_nonblocking(false).expect("blocking");
-        match tcp.read(&mut [0; 1]) {
+        let mut byte = [0];
+        let read = loop {
+            match tcp.read(&mut byte) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => End::Clean,
             Ok(_) => panic!("bytes after close_notify"),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset,

@@ -219,3 +219,34 @@ pub fn openssl(words: &[&str], files: &[(&str, &std::path::PathBuf)]) -> String 
     }
     String::from_utf8(must(command)).expect("PEM is ASCII")
 }
+
+/// The signer's word (OCSP, DER) that a certificate of the usual serial number is good.
+pub fn stapled(pair: &Pair, signer: &Pair) -> Vec<u8> {
+    let dir = TempDir::new();
+    // The usual serial number in hexadecimal.
+    let index = dir.write("index", "V\t491231235959Z\t\t1267\tunknown\t/CN=any\n");
+    let certificate = dir.write("certificate", &pair.certificate);
+    let signer_certificate = dir.write("signer", &signer.certificate);
+    let key = dir.write("key", &signer.key);
+    let (request, response) = (dir.join("request"), dir.join("response"));
+    openssl(
+        &["ocsp"],
+        &[
+            ("-issuer", &signer_certificate),
+            ("-cert", &certificate),
+            ("-reqout", &request),
+        ],
+    );
+    openssl(
+        &["ocsp", "-ndays", "1"],
+        &[
+            ("-index", &index),
+            ("-CA", &signer_certificate),
+            ("-rsigner", &signer_certificate),
+            ("-rkey", &key),
+            ("-reqin", &request),
+            ("-respout", &response),
+        ],
+    );
+    std::fs::read(response).expect("a response")
+}

@@ -8,7 +8,9 @@
 )]
 
 pub mod client;
+pub mod daemon;
 pub mod dnsmasq;
+pub mod harness;
 pub mod keys;
 pub mod log;
 pub mod message;
@@ -16,19 +18,22 @@ pub mod namespaces;
 pub mod peers;
 pub mod plain;
 pub mod process;
+pub mod program;
 pub mod responder;
 pub mod server;
 pub mod setup;
 pub mod shown;
 pub mod tempdir;
 
-pub use client::{Client, Dial, End, Ending};
+pub use client::{Client, Dial, End, Ending, showing};
+pub use daemon::Daemon;
 pub use dnsmasq::Dnsmasq;
 pub use keys::Kind;
 pub use log::{Log, glob};
 pub use peers::{Outcome, curl, run, s_client};
 pub use plain::Plain;
 pub use process::Process;
+pub use program::Program;
 pub use responder::Responder;
 pub use server::Server;
 pub use setup::Setup;

@@ -3,14 +3,16 @@
 
 use super::keys::authority;
 use super::server::Server;
+use super::tempdir::TempDir;
 use super::{LIMIT, LONG};
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 pub struct Outcome {
@@ -65,8 +67,9 @@ pub fn run(mut command: Command, input: &[u8], limit: Duration) -> Outcome {
         let _ = child.wait();
         panic!("not ended after {limit:?}: {words}");
     };
-    let stdout = stdout.join().expect("no panic in a reader");
-    let stderr = stderr.join().expect("no panic in a reader");
+    let open = format!("its output is still open after {limit:?}: {words}");
+    let stdout = stdout.recv_timeout(limit).expect(&open);
+    let stderr = stderr.recv_timeout(limit).expect(&open);
     Outcome {
         status,
         stdout,
@@ -74,12 +77,14 @@ pub fn run(mut command: Command, input: &[u8], limit: Duration) -> Outcome {
     }
 }
 
-fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = from.read_to_end(&mut bytes);
-        bytes
-    })
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
@@ -104,11 +109,11 @@ pub fn must(command: Command) -> Vec<u8> {
 }
 
 /// A file with the authority's certificate, whole whenever somebody reads it.
-pub fn trusted(server: &Server) -> PathBuf {
+pub fn trusted(dir: &TempDir) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("authority.{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let new = server.dir.write(&name, &authority().certificate);
-    let file = server.dir.join("authority.pem");
+    let new = dir.write(&name, &authority().certificate);
+    let file = dir.join("authority.pem");
     fs::rename(new, &file).expect("the same directory");
     file
 }
@@ -121,12 +126,17 @@ pub fn s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
 
 /// The same without a word about the name that it asks for.
 pub fn unnamed_s_client(server: &Server, options: &[&str], input: &str) -> Outcome {
-    let authority = trusted(server);
+    s_client_to(&server.dir, server.address, options, input)
+}
+
+/// The same for any server.
+pub fn s_client_to(dir: &TempDir, address: SocketAddr, options: &[&str], input: &str) -> Outcome {
+    let authority = trusted(dir);
     let mut command = Command::new("openssl");
     command.args(["s_client", "-ign_eof", "-verify_return_error"]);
     command
         .arg("-connect")
-        .arg(server.address.to_string())
+        .arg(address.to_string())
         .arg("-CAfile")
         .arg(authority)
         .args(options);
@@ -135,7 +145,7 @@ pub fn unnamed_s_client(server: &Server, options: &[&str], input: &str) -> Outco
 
 /// `curl` that trusts the authority alone; `{}` in the address stands for host and port.
 pub fn curl(server: &Server, options: &[&str], url: &str) -> Outcome {
-    let authority = trusted(server);
+    let authority = trusted(&server.dir);
     let host = format!("localhost:{}", server.address.port());
     let mut command = Command::new("curl");
     command.env_clear().env("PATH", "/usr/bin:/bin").args([

@@ -1,13 +1,14 @@
-//! A client in plain text that may go on to TLS, as after STARTTLS.
+//! A connection without TLS: a client's that may go on to TLS, as after STARTTLS, or one that a backend accepted.
 #![forbid(unsafe_code)]
 
-use super::client::{Client, Dial};
+use super::client::{Client, Dial, End};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-pub struct Plain {
-    dial: Dial,
+/// `Dial` is for a client, that may begin TLS.
+pub struct Plain<D = Dial> {
+    dial: D,
     pub tcp: TcpStream,
 }
 
@@ -19,11 +20,35 @@ impl Dial {
     }
 }
 
-impl Plain {
+impl Plain<Dial> {
+    pub fn try_tls(self) -> Result<Client, String> {
+        self.dial.try_over(self.tcp)
+    }
+
+    pub fn tls(self) -> Client {
+        self.dial.over(self.tcp)
+    }
+}
+
+impl Plain<()> {
+    pub fn accepted(tcp: TcpStream) -> Plain<()> {
+        Plain { dial: (), tcp }
+    }
+}
+
+impl<D> Plain<D> {
     pub fn send(&mut self, bytes: &[u8]) {
         self.tcp
             .write_all(bytes)
             .unwrap_or_else(|error| panic!("sending: {error}"));
+    }
+
+    pub fn receive(&mut self, size: usize) -> Vec<u8> {
+        let mut bytes = vec![0; size];
+        self.tcp
+            .read_exact(&mut bytes)
+            .unwrap_or_else(|error| panic!("receiving {size}: {error}"));
+        bytes
     }
 
     /// A line without its end. Not a byte more is read.
@@ -46,22 +71,20 @@ impl Plain {
         self.line()
     }
 
-    pub fn try_tls(self) -> Result<Client, String> {
-        self.dial.try_over(self.tcp)
-    }
-
-    pub fn tls(self) -> Client {
-        self.dial.over(self.tcp)
-    }
-
     /// Everything to the end, be it FIN or a reset.
     pub fn rest(&mut self) -> Vec<u8> {
+        self.ended().0
+    }
+
+    /// Everything to the end, and which it was.
+    pub fn ended(&mut self) -> (Vec<u8>, End) {
         let mut bytes = Vec::new();
-        match self.tcp.read_to_end(&mut bytes) {
-            Ok(_) => {}
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
-        }
-        bytes
+        let end = match self.tcp.read_to_end(&mut bytes) {
+            Ok(_) => End::Fin,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset,
+            Err(error) => panic!("no end: {error}"),
+        };
+        (bytes, end)
     }
 
     pub fn fin(&mut self) {

@@ -1,67 +1,21 @@
 //! Behind a proxy that nobody here wrote.
 #![forbid(unsafe_code)]
 
-use crate::common::responder::sockets;
-use crate::common::{Dial, Log, Server, eventually, say};
+use crate::common::daemon::{Daemon, free};
+use crate::common::{Dial, Server};
 use crate::{PROXY, setup};
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 
-struct Haproxy {
-    child: Child,
-    address: SocketAddr,
-    log: Log,
+/// `None`, said, where it is not installed.
+fn haproxy(server: &Server, how: &str) -> Option<Daemon> {
+    let address = free("127.0.0.1");
+    let target = server.address;
+    let section = format!("listen tls\n mode tcp\n bind {address}\n server one {target} {how}\n");
+    Daemon::haproxy(&server.dir, address, &section)
 }
 
-impl Haproxy {
-    /// `None`, said, where it is not installed.
-    fn start(server: &Server, how: &str) -> Option<Haproxy> {
-        let program = std::path::Path::new("/usr/sbin/haproxy");
-        if !program.exists() {
-            say("no haproxy: a test is skipped");
-            return None;
-        }
-        let address = sockets().1.local_addr().expect("an address");
-        let target = server.address;
-        let file = server.dir.write(
-            "haproxy.cfg",
-            format!(
-                "global\n maxconn 100\n\
-                 defaults\n mode tcp\n timeout connect 20s\n timeout client 20s\n timeout server 20s\n\
-                 listen tls\n bind {address}\n server one {target} {how}\n"
-            ),
-        );
-        let mut child = Command::new(program)
-            .args(["-db", "-f"])
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("haproxy");
-        let log = Log::collect(child.stderr.take().expect("piped"));
-        let haproxy = Haproxy {
-            child,
-            address,
-            log,
-        };
-        eventually("haproxy", || TcpStream::connect(address).ok());
-        Some(haproxy)
-    }
-
-    fn dial(&self) -> Dial {
-        Dial::to(self.address)
-    }
-}
-
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            say(&self.log.lines().join("\n"));
-        }
-    }
+fn dial(haproxy: &Daemon) -> Dial {
+    Dial::to(haproxy.address)
 }
 
 const BOTH: [&str; 2] = [
@@ -73,11 +27,11 @@ const BOTH: [&str; 2] = [
 fn clients_of_haproxy_are_known_by_their_own_addresses() {
     for how in BOTH {
         let server = setup().start();
-        let Some(haproxy) = Haproxy::start(&server, how) else {
+        let Some(haproxy) = haproxy(&server, how) else {
             return;
         };
         for source in ["127.0.0.5", "127.0.0.6"] {
-            let client = haproxy.dial().from(source).connect();
+            let client = dial(&haproxy).from(source).connect();
             let port = client.local().port();
             let environment = client.environment();
             assert_eq!(environment["SSLREMOTEIP"], source, "{how}");
@@ -95,23 +49,23 @@ fn clients_of_haproxy_are_known_by_their_own_addresses() {
 #[test]
 fn rules_keep_out_a_client_of_haproxy() {
     let server = setup().rules("-y", "127.0.0.5:deny\n:allow\n").start();
-    let Some(haproxy) = Haproxy::start(&server, BOTH[1]) else {
+    let Some(haproxy) = haproxy(&server, BOTH[1]) else {
         return;
     };
-    assert!(haproxy.dial().from("127.0.0.5").try_connect().is_err());
+    assert!(dial(&haproxy).from("127.0.0.5").try_connect().is_err());
     server.log.wait_for("sslserver: deny * :127.0.0.5::*");
-    haproxy.dial().from("127.0.0.6").connect().environment();
+    dial(&haproxy).from("127.0.0.6").connect().environment();
 }
 
 #[test]
 fn megabytes_pass_through_haproxy_in_both_directions() {
     for how in BOTH {
         let server = setup().program(&["cat"]).start();
-        let Some(haproxy) = Haproxy::start(&server, how) else {
+        let Some(haproxy) = haproxy(&server, how) else {
             return;
         };
         let data = crate::common::pattern(3 << 20);
-        let mut client = haproxy.dial().from("127.0.0.5").connect();
+        let mut client = dial(&haproxy).from("127.0.0.5").connect();
         let ending = crate::common::Ending::CloseNotify;
         let (received, _) = client.exchange(&data, ending);
         assert_eq!(received, data, "{how}");
@@ -122,14 +76,14 @@ fn megabytes_pass_through_haproxy_in_both_directions() {
 fn starttls_works_behind_haproxy() {
     for how in BOTH {
         let server = setup().options(&["-n"]).shell(crate::STARTTLS).start();
-        let Some(haproxy) = Haproxy::start(&server, how) else {
+        let Some(haproxy) = haproxy(&server, how) else {
             return;
         };
-        let mut tcp = haproxy.dial().from("127.0.0.5").tcp();
+        let mut tcp = dial(&haproxy).from("127.0.0.5").tcp();
         assert_eq!(crate::plain_line(&tcp), "127.0.0.5\n", "{how}");
         tcp.write_all(b"starttls\n").expect("room");
         assert_eq!(crate::plain_line(&tcp), "go\n", "{how}");
-        haproxy.dial().over(tcp).assert_echoes();
+        dial(&haproxy).over(tcp).assert_echoes();
     }
 }
 
@@ -137,11 +91,11 @@ fn starttls_works_behind_haproxy() {
 fn a_health_check_of_haproxy_is_no_client() {
     let server = setup().start();
     let how = "send-proxy-v2 check inter 200ms check-send-proxy";
-    let Some(haproxy) = Haproxy::start(&server, how) else {
+    let Some(haproxy) = haproxy(&server, how) else {
         return;
     };
     let line = format!("sslserver: fatal: (111) unable to accept TLS from: {PROXY} *");
     server.log.wait_for_nth(&line, 2);
-    let environment = haproxy.dial().from("127.0.0.5").connect().environment();
+    let environment = dial(&haproxy).from("127.0.0.5").connect().environment();
     assert_eq!(environment["SSLREMOTEIP"], "127.0.0.5");
 }

@@ -68,7 +68,7 @@ fn swaks(server: &Server, options: &[&str], body: &str) -> Outcome {
 
 /// With TLS, and with a look at the certificate.
 pub fn swaks_tls(server: &Server, body: &str) -> Outcome {
-    let authority = trusted(server).display().to_string();
+    let authority = trusted(&server.dir).display().to_string();
     let options = ["--tls", "--tls-verify", "--tls-ca-path", &authority];
     swaks(server, &options, body)
 }
