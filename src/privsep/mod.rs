@@ -1,7 +1,9 @@
 //! The process roles around the network and the keys, and what they may say to each other.
 
+pub mod backoff;
 pub mod channel;
 pub mod keeper;
+mod line;
 pub mod lookup;
 pub mod message;
 pub mod role;

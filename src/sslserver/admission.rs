@@ -19,6 +19,7 @@ use crate::privsep::channel::ChannelError;
 use crate::privsep::message::{ToTerminator, Wanted};
 use crate::rules::{Client, RulesFile, Verdict};
 use crate::sys::socket::clear_ip_options;
+use crate::sys::words;
 
 /// Clients accepted before other events have their turn.
 const BATCH: usize = 64;
@@ -204,7 +205,7 @@ impl Listener {
             .map(|(name, value)| (&name[..], &value[..]));
         let (limits, bad) = RuleLimits::read(pairs);
         if let Some(bad) = bad {
-            let bad = super::log::field(bad);
+            let bad = words::field(bad);
             if self.faults.admits(remote.ip(), Instant::now()) {
                 self.log
                     .warning(format_args!("rule for {}: no limit: {bad}", remote.ip()));

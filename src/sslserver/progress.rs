@@ -10,9 +10,10 @@ use nix::unistd::Pid;
 use super::connection::{Connection, Purpose, Running, Stage, Waiting};
 use super::keysets::Outgoing;
 use super::listener::Listener;
-use super::log::{Ends, Level, field};
+use super::log::{Ends, Level};
 use crate::privsep::message::{Ending, SessionReport};
 use crate::sys::process::Ended;
+use crate::sys::words::field;
 use crate::tls::client::Demand;
 
 impl Listener {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use crate::privsep::backoff::Backoff;
 use crate::privsep::message::{
     KeeperToListener, KeeperToTerminator, ListenerToKeeper, ListenerToLookup, ListenerToTerminator,
     LookupToListener, TerminatorToKeeper, TerminatorToListener, ToKeeper,
@@ -18,9 +19,6 @@ use crate::privsep::{keeper, lookup, terminator};
 use crate::sys::process;
 use crate::tls::material::{Files, SetFiles};
 
-/// A role that dies at once is not started again at once.
-const LEAST_LIFE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Time for a role to get ready. Reading a password takes as long as the keeper allows it, and a bit.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_PASSWORD: Duration = Duration::from_secs(150);
@@ -44,24 +42,6 @@ pub struct Terminator {
 pub struct Lookup {
     pub pid: Pid,
     pub channel: ListenerToLookup,
-}
-
-/// When a role that died is started again: at once, or later and later if it keeps dying.
-#[derive(Default)]
-pub struct Backoff {
-    pub started: Option<Instant>,
-    pause: Duration,
-}
-
-impl Backoff {
-    pub fn next(&mut self, now: Instant) -> Instant {
-        let lived = self.started.map_or(LONGEST_PAUSE, |started| now - started);
-        self.pause = match lived < LEAST_LIFE.max(self.pause * 2) {
-            true => (self.pause * 2).clamp(LEAST_LIFE, LONGEST_PAUSE),
-            false => Duration::ZERO,
-        };
-        now + self.pause
-    }
 }
 
 /// What the roles are started with.

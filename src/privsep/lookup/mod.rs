@@ -10,7 +10,6 @@ mod dns;
 mod header;
 mod hosts;
 mod ident;
-mod line;
 mod names;
 pub mod servers;
 
@@ -27,7 +26,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::dns::Dns;
-use self::line::Line;
+use super::line::Line;
 use super::message::lookup::{Answer, Wanted};
 use super::message::{FromLookup, LookupToListener, ToLookup};
 use super::role::{self, Confinement};

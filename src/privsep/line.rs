@@ -1,4 +1,4 @@
-//! The channel to the listener as a task waits for it.
+//! A channel as a task waits for it, for roles that have many things under way at once.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -9,27 +9,26 @@ use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
-use crate::privsep::channel::ChannelError;
-use crate::privsep::message::{FromLookup, LookupToListener, ToLookup};
+use super::channel::{Channel, ChannelError, Message};
 use crate::sys::descriptor;
 
-pub struct Line {
-    channel: LookupToListener,
+pub struct Line<Out, In> {
+    channel: Channel<Out, In>,
     /// The same socket once more. The runtime knows no SOCK_SEQPACKET, but to wait for one it need not.
     watch: UnixDatagram,
 }
 
-impl Line {
+impl<Out: Message, In: Message> Line<Out, In> {
     /// To be called where the runtime runs.
-    pub fn new(channel: LookupToListener) -> io::Result<Line> {
+    pub fn new(channel: Channel<Out, In>) -> io::Result<Line<Out, In>> {
         let copy = channel.as_fd().try_clone_to_owned()?;
         descriptor::set_nonblocking(copy.as_fd())?;
         let watch = UnixDatagram::from_std(net::UnixDatagram::from(copy))?;
         Ok(Line { channel, watch })
     }
 
-    /// The next question; `None` when the listener is gone or broke its word.
-    pub async fn receive(&self) -> Option<(ToLookup, Vec<OwnedFd>)> {
+    /// The next message; `None` when the other end is gone or broke its word.
+    pub async fn receive(&self) -> Option<(In, Vec<OwnedFd>)> {
         loop {
             self.watch.readable().await.ok()?;
             let received =
@@ -47,8 +46,8 @@ impl Line {
         }
     }
 
-    /// Sends as soon as there is room. A listener that is gone is noticed where its questions come from.
-    pub async fn send(&self, message: &FromLookup) {
+    /// Sends as soon as there is room. An end that is gone is noticed where its messages come from.
+    pub async fn send(&self, message: &Out) {
         while self.watch.writable().await.is_ok() {
             let sent = self.watch.try_io(Interest::WRITABLE, || {
                 match self.channel.try_send(message, &[]) {
