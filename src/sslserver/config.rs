@@ -270,7 +270,7 @@ fn keys(
     };
     let trust = match demand {
         Demand::Nothing => TrustFiles::default(),
-        Demand::Valid | Demand::Named => TrustFiles {
+        Demand::Optional | Demand::Valid | Demand::Named => TrustFiles {
             anchors: all("CAFILE"),
             anchor_folders: all("CADIR"),
             names: all("CCAFILE"),

@@ -12,6 +12,8 @@ use openssl::x509::X509Ref;
 pub enum Demand {
     /// Nothing (`-Z`).
     Nothing,
+    /// A valid certificate or none.
+    Optional,
     /// A valid certificate (`-m`).
     Valid,
     /// A valid certificate in the client's own name (`-z`).
@@ -21,7 +23,12 @@ pub enum Demand {
 impl Demand {
     /// The other way round from `as u8`.
     pub fn from_byte(byte: u8) -> Option<Demand> {
-        let all = [Demand::Nothing, Demand::Valid, Demand::Named];
+        let all = [
+            Demand::Nothing,
+            Demand::Optional,
+            Demand::Valid,
+            Demand::Named,
+        ];
         all.into_iter().find(|&demand| demand as u8 == byte)
     }
 }

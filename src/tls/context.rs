@@ -83,6 +83,9 @@ pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Re
     provider::install().map_err(&general)?;
     let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
     context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
+    if settings.server_order {
+        context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
+    }
     context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
     // Sessions have no common memory: tickets it is, and one is enough.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
@@ -106,7 +109,7 @@ pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Re
             .map_err(refused("unable to use certificate", &subject(chain)))?;
     }
     if demand != Demand::Nothing {
-        ask_clients(&mut context, &parts, settings)
+        ask_clients(&mut context, &parts, settings, demand)
             .map_err(refused("unable to set up the check of clients", ""))?;
     }
     let bad_dh = refused("unable to set DH parameters", "");
@@ -160,13 +163,17 @@ fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, only: Optio
     });
 }
 
-/// Has every client show a certificate that we can trace back.
+/// Asks every client for a certificate that we can trace back.
 fn ask_clients(
     context: &mut SslContextBuilder,
     parts: &PublicParts,
     settings: &Settings,
+    demand: Demand,
 ) -> Result<(), ErrorStack> {
-    context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    context.set_verify(match demand {
+        Demand::Optional => SslVerifyMode::PEER,
+        _ => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
+    });
     context.set_verify_depth(settings.verify_depth);
     for anchor in &parts.anchors {
         context.cert_store_mut().add_cert(anchor.clone())?;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub max: Option<Version>,
     /// Protocols that are offered inside TLS, the preferred one first, as they stand in a ClientHello (RFC 7301).
     pub alpn: Option<Vec<u8>>,
+    /// Our order of ciphers counts, not the client's.
+    pub server_order: bool,
     /// A client that asks for a name which nobody has gets an alert.
     pub strict: bool,
     /// How many certificates may stand between a client's and one that we trust.
@@ -121,6 +123,7 @@ impl Settings {
             }
         };
         Ok(Settings {
+            server_order: false,
             strict,
             alpn,
             verify_depth,
@@ -134,7 +137,7 @@ impl Settings {
 }
 
 /// `imap,http/1.1` with each name behind its length.
-fn protocols(list: &str) -> Option<Vec<u8>> {
+pub fn protocols(list: &str) -> Option<Vec<u8>> {
     let mut encoded = Vec::new();
     for name in list.split(',') {
         let length = u8::try_from(name.len()).ok().filter(|&length| length > 0)?;

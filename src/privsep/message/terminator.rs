@@ -93,6 +93,7 @@ fn encode_settings(settings: &Settings, out: &mut Writer) {
     out.byte(settings.min as u8);
     out.byte(settings.max.map_or(u8::MAX, |max| max as u8));
     out.byte(settings.strict.into());
+    out.byte(settings.server_order.into());
     out.word(settings.verify_depth);
 }
 
@@ -114,6 +115,7 @@ fn decode_settings(input: &mut Reader<'_>) -> Option<Settings> {
         max,
         alpn,
         strict: input.byte()? != 0,
+        server_order: input.byte()? != 0,
         verify_depth: input.word()?,
     })
 }
