@@ -1,4 +1,5 @@
-//! Moving bytes between a client and an application, whole and in order, with bounded memory.
+//! Moving bytes between two peers, whole and in order, with bounded memory.
 
 pub mod buffer;
+pub mod plain;
 pub mod pump;

@@ -1,91 +1,196 @@
-//! The pump between a TLS client and an application's two pipes. It keeps the promises of the relay: half-close both
-//! ways, every byte of either side delivered before its end is, reading stops where the other side does not take.
+//! The pump between a TLS peer and a plain one. It keeps the promises of the relay: half-close both ways, every byte
+//! of either side delivered before its end is, reading stops where the other side does not take.
+//!
+//! It remembers what is ready until the kernel says otherwise, so that it serves a poll(2) loop with one connection as
+//! well as an edge-triggered epoll(7) with thousands: tell it what is ready, and let it turn while it has work.
 #![forbid(unsafe_code)]
 
-use std::io;
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::PollFlags;
 
-use super::buffer::{BATCH, Buffer, Scratch};
+use super::buffer::{Buffer, Scratch};
+use super::plain::Plain;
 use crate::sys::descriptor::Ready;
-use crate::sys::socket::is_temporary;
-use crate::sys::words;
+use crate::sys::stream::Stream;
 use crate::tls::stream::{Got, Tls, TlsError};
 
-/// The size of a new pipe on Linux; one that fills up is made to hold a batch.
-const PIPE_SIZE: usize = 64 * 1024;
-
 /// One relayed connection after its handshake.
-pub struct Pump {
+pub struct Pump<P> {
     tls: Tls,
-    socket: TcpStream,
-    /// Write end of the application's input; dropped to end it.
-    input: Option<Pipe>,
-    /// Read end of the application's output; dropped when it has ended.
-    output: Option<Pipe>,
-    /// Decrypted, not yet taken by the application.
+    socket: Stream,
+    plain: P,
+    /// Decrypted, not yet taken by the plain side.
     pending: Buffer,
-    client_ended: bool,
+    peer: Readiness,
+    input: Readiness,
+    output: Readiness,
+    /// What the handshake left to be sent may wait for the first data to go with it.
+    held: bool,
+    /// A bare end of the peer's stream is no end of what it had to say.
+    strict: bool,
+    peer_ended: bool,
     /// close_notify and FIN are sent.
     closed: bool,
-    gone: Option<String>,
+    gone: Option<Errno>,
+    /// The plain side was cut off before its end, for this reason.
+    cut: Option<Errno>,
     received: u64,
     sent: u64,
 }
 
-/// The descriptors of a pump with the events that it waits for, in the order [`Pump::turn`] takes the answers.
+/// What is known of a descriptor to be ready until a call says that it is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    pub readable: bool,
+    pub writable: bool,
+    /// Whatever is read now, an end follows: readiness for reading will not be announced again.
+    last: bool,
+    /// Nothing more can be said to it.
+    broken: bool,
+    /// The kernel has said something of it.
+    known: bool,
+}
+
+impl Default for Readiness {
+    /// Of a fresh descriptor: a write that finds no room will say so.
+    fn default() -> Readiness {
+        Readiness {
+            readable: false,
+            writable: true,
+            last: false,
+            broken: false,
+            known: false,
+        }
+    }
+}
+
+/// The descriptors of a pump with the events that it waits for: the TLS peer, the plain side's input and its output.
 pub type Interest<'a> = [Option<(BorrowedFd<'a>, PollFlags)>; 3];
 
-impl Pump {
-    /// All three descriptors must be non-blocking.
-    pub fn new(tls: Tls, socket: TcpStream, input: OwnedFd, output: OwnedFd) -> Pump {
+impl<P: Plain> Pump<P> {
+    /// All descriptors must be non-blocking. `preamble` goes to the plain side before the peer's first byte.
+    pub fn new(tls: Tls, socket: Stream, plain: P, preamble: &[u8]) -> Pump<P> {
+        let mut pending = Buffer::default();
+        if !preamble.is_empty() {
+            pending.append(preamble);
+        }
         Pump {
             tls,
             socket,
-            input: Some(Pipe::new(input)),
-            output: Some(Pipe::new(output)),
-            pending: Buffer::default(),
-            client_ended: false,
+            plain,
+            pending,
+            peer: Readiness::default(),
+            input: Readiness::default(),
+            output: Readiness::default(),
+            held: false,
+            strict: false,
+            peer_ended: false,
             closed: false,
             gone: None,
+            cut: None,
             received: 0,
             sent: 0,
         }
     }
 
-    /// Decrypted bytes from the client, and bytes of the application's, so far.
+    /// What the loop has seen of both sockets before there was a pump.
+    pub fn know(&mut self, peer: Readiness, plain: Readiness) {
+        (self.peer, self.input, self.output) = (peer, plain, plain);
+    }
+
+    /// Takes a peer's end without close_notify for an attack, not for the habit of many clients.
+    pub fn be_strict(&mut self) {
+        self.strict = true;
+    }
+
+    /// Has what the handshake left to be sent wait for the first data, or for [`Pump::let_go`].
+    pub fn hold(&mut self) {
+        self.held = !self.tls.wire().output.is_empty();
+    }
+
+    /// Says our end to the peer as far as there is room, when the connection is given up.
+    pub fn abandon(&mut self, scratch: &mut Scratch) {
+        self.tls.close();
+        self.flush(scratch);
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub fn let_go(&mut self, scratch: &mut Scratch) {
+        if self.held {
+            self.flush(scratch);
+        }
+    }
+
+    /// The sockets that have no room for what is to be sent, the TLS peer's first.
+    pub fn blocked(&mut self) -> [Option<BorrowedFd<'_>>; 2] {
+        let unsent = !self.tls.wire().output.is_empty();
+        let peer = unsent && !self.peer.writable && self.gone.is_none();
+        let plain = !self.pending.is_empty() && !self.input.writable;
+        [
+            peer.then(|| self.socket.as_fd()),
+            self.plain.input().filter(|_| plain),
+        ]
+    }
+
+    pub fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Decrypted bytes from the peer, and bytes of the plain side's, so far.
     pub fn counts(&self) -> (u64, u64) {
         (self.received, self.sent)
     }
 
+    /// How many bytes are kept because somebody did not take them.
+    pub fn kept(&mut self) -> usize {
+        let wire = self.tls.wire();
+        wire.input.len() + wire.output.len() + self.pending.len()
+    }
+
     /// Both sides are done and everything is delivered.
     pub fn is_complete(&self) -> bool {
-        self.closed && (self.client_ended || self.gone.is_some()) && self.pending.is_empty()
+        self.closed && (self.peer_ended || self.gone.is_some()) && self.pending.is_empty()
     }
 
-    /// The application has gone and been heard to the end; only the client may still hang on.
+    /// The plain side has gone and been heard to the end; only the peer may still hang on.
     pub fn is_lingering(&self) -> bool {
-        self.closed && self.input.is_none()
+        self.closed && self.plain.input().is_none()
     }
 
-    /// The client went away before the application was done, for this reason.
-    pub fn client_gone(&self) -> Option<&str> {
-        self.gone.as_deref()
+    /// Our end is sent.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
-    /// Ends the application's input, whatever the client may still send.
+    /// The peer went away before the plain side was done, for this reason.
+    pub fn peer_gone(&self) -> Option<Errno> {
+        self.gone
+    }
+
+    /// The plain side broke off in the middle, for this reason.
+    pub fn plain_cut(&self) -> Option<Errno> {
+        self.cut
+    }
+
+    /// Ends the plain side's input, whatever the peer may still send.
     pub fn end_input(&mut self) {
-        self.input = None;
+        self.plain.end_input();
         self.pending.clear();
     }
 
-    /// True as long as the application's input is open.
+    /// True as long as the plain side's input is open.
     pub fn has_input(&self) -> bool {
-        self.input.is_some()
+        self.plain.input().is_some()
+    }
+
+    /// What is left of a connection that is over: the TLS peer's socket, or the plain side.
+    pub fn into_parts(self) -> (Stream, P) {
+        (self.socket, self.plain)
     }
 
     /// Gives back what an idle connection need not keep.
@@ -95,52 +200,71 @@ impl Pump {
         self.tls.wire().output.release();
     }
 
+    /// For a loop that waits with poll(2); what is known to be ready is not asked for again.
     pub fn interest(&mut self) -> Interest<'_> {
         let unsent = !self.tls.wire().output.is_empty();
         let mut network = PollFlags::empty();
-        network.set(PollFlags::POLLIN, self.wants_client());
+        network.set(PollFlags::POLLIN, self.wants_peer());
         network.set(PollFlags::POLLOUT, unsent);
         // An input that waits for nothing is watched all the same: an error there is the reader's end.
         let mut input = PollFlags::empty();
         input.set(PollFlags::POLLOUT, !self.pending.is_empty());
-        let output = self.output.as_ref().filter(|_| !unsent);
+        let output = self.plain.output().filter(|_| !unsent);
         // A socket that is watched for nothing still tells of a reset; but once both sides have said their end it
         // would tell of that for ever.
         let watched = self.gone.is_none() && !(network.is_empty() && self.closed);
         [
             watched.then(|| (self.socket.as_fd(), network)),
-            self.input.as_ref().map(|pipe| (pipe.end.as_fd(), input)),
-            output.map(|pipe| (pipe.end.as_fd(), PollFlags::POLLIN)),
+            self.plain.input().map(|end| (end, input)),
+            output.map(|end| (end, PollFlags::POLLIN)),
         ]
     }
 
-    fn wants_client(&self) -> bool {
-        !self.client_ended && self.pending.is_empty() && (self.input.is_some() || self.closed)
+    fn wants_peer(&self) -> bool {
+        !self.peer_ended
+            && self.gone.is_none()
+            && self.pending.is_empty()
+            && (self.has_input() || self.closed)
     }
 
-    /// Moves what can be moved, at most a batch each way. An error means that the client broke the protocol.
-    pub fn turn(&mut self, ready: [Ready; 3], scratch: &mut Scratch) -> Result<(), TlsError> {
-        let [network, input, output] = ready;
-        // What was waited for; the next lines may change what is wanted.
-        let watched = self.wants_client();
-        if network.writable {
-            self.flush();
+    /// Takes in what is ready, in the order of [`Pump::interest`].
+    pub fn notice(&mut self, ready: [Ready; 3]) {
+        let [peer, input, output] = ready;
+        // A hang-up while nothing is to be read is a reset.
+        if peer.broken || peer.hung_up && !self.wants_peer() {
+            self.lose_peer(self.socket.error().unwrap_or(Errno::ECONNRESET));
         }
+        self.peer.take(peer);
         if input.broken {
             self.end_input();
-        } else if input.writable {
-            self.deliver();
-            // What was received before the application stopped taking is not announced again.
+        }
+        self.input.take(input);
+        self.output.take(output);
+    }
+
+    /// Something could be moved without waiting for more to become ready.
+    pub fn has_work(&mut self) -> bool {
+        let unsent = !self.tls.wire().output.is_empty() && !self.held;
+        unsent && self.peer.writable && self.gone.is_none()
+            || !self.pending.is_empty() && self.input.writable && self.has_input()
+            || self.peer.readable && self.wants_peer()
+            || self.output.readable && !unsent && self.plain.output().is_some()
+    }
+
+    /// Moves what can be moved, at most a batch each way. An error means that the peer broke the protocol.
+    pub fn turn(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
+        if self.peer.writable && !self.held {
+            self.flush(scratch);
+        }
+        if self.input.writable && !self.pending.is_empty() {
+            // What was received before the plain side stopped taking is not announced again.
             self.decrypt(scratch)?;
         }
-        if network.broken || network.readable && !watched {
-            let error = self.socket.take_error().ok().flatten();
-            self.lose_client(&error.unwrap_or_else(|| Errno::ECONNRESET.into()));
-        } else if network.readable && self.wants_client() {
-            self.pull_client(scratch)?;
+        if self.peer.readable && self.wants_peer() {
+            self.pull_peer(scratch)?;
         }
-        if output.readable && self.tls.wire().output.is_empty() {
-            self.pull_application(scratch)?;
+        if self.output.readable && (self.held || self.tls.wire().output.is_empty()) {
+            self.pull_plain(scratch)?;
         }
         self.settle();
         Ok(())
@@ -149,167 +273,228 @@ impl Pump {
     /// Decrypts what came in together with the end of the handshake, before anything is waited for.
     pub fn start(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
         self.decrypt(scratch)?;
-        self.flush();
+        if !self.held {
+            self.flush(scratch);
+        }
         self.settle();
         Ok(())
     }
 
-    fn pull_client(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
-        match io::Read::read(&mut &self.socket, &mut scratch.wire) {
-            Ok(0) => self.tls.wire().ended = true,
-            Ok(count) => self.tls.wire().input.append(&scratch.wire[..count]),
-            Err(error) if is_temporary(&error) => return Ok(()),
-            Err(error) => {
-                self.lose_client(&error);
+    fn pull_peer(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
+        let batch = scratch.batch();
+        match self.socket.read(&mut scratch.wire[..batch]) {
+            Ok(0) => {
+                self.peer.readable = false;
+                self.tls.wire().ended = true;
+            }
+            Ok(count) => {
+                self.peer.drained(count < batch);
+                scratch.hand_wire(&mut self.tls.wire().input, count);
+            }
+            Err(Errno::EAGAIN) => {
+                self.peer.readable = false;
+                return Ok(());
+            }
+            Err(errno) => {
+                self.peer.readable = false;
+                self.lose_peer(errno);
                 return Ok(());
             }
         }
-        self.decrypt(scratch)?;
+        let verdict = self.decrypt(scratch);
+        scratch.take_wire_back(&mut self.tls.wire().input);
         // A key update or an alert of OpenSSL's own may have been made.
-        self.flush();
-        Ok(())
+        if !self.held {
+            self.flush(scratch);
+        }
+        verdict
     }
 
+    /// Decrypts and hands on, after what is pending, until one side has no more.
     fn decrypt(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
-        while !self.client_ended && self.pending.is_empty() {
-            let mut filled = 0;
+        loop {
+            // What is pending goes first, in the same write if there is room for both.
+            let kept = self.pending.len();
+            if kept >= scratch.plain.len() / 2 {
+                self.deliver();
+                if !self.pending.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            }
+            scratch.plain[..kept].copy_from_slice(self.pending.as_slice());
+            self.pending.clear();
+            let mut filled = kept;
             let mut verdict = Ok(Got::Nothing);
-            while filled < scratch.plain.len() {
+            while !self.peer_ended && filled < scratch.plain.len() {
                 verdict = self.tls.read(&mut scratch.plain[filled..]);
                 match verdict {
                     Ok(Got::Data(count)) => filled += count,
                     _ => break,
                 }
+                if self.tls.is_drained() {
+                    verdict = Ok(Got::Nothing);
+                    break;
+                }
             }
-            self.received += filled as u64;
+            self.received += (filled - kept) as u64;
             let taken = self.offer(&scratch.plain[..filled]);
-            if self.input.is_some() {
+            if self.has_input() && taken < filled {
                 self.pending.append(&scratch.plain[taken..filled]);
             }
             match verdict {
-                Ok(Got::Data(_)) => {}
-                Ok(Got::Nothing) => break,
-                Ok(Got::End) => self.client_ended = true,
+                Ok(Got::Data(_)) if self.pending.is_empty() => {}
+                Ok(Got::Data(_) | Got::Nothing) => return Ok(()),
+                Ok(Got::Cut) if self.strict => {
+                    return Err(TlsError("it ended without close_notify".into()));
+                }
+                Ok(Got::End | Got::Cut) => {
+                    self.peer_ended = true;
+                    return Ok(());
+                }
                 Err(error) => {
-                    self.flush();
+                    self.flush(scratch);
                     return Err(error);
                 }
             }
         }
-        Ok(())
     }
 
-    /// Hands pending bytes to the application.
+    /// Hands pending bytes to the plain side.
     fn deliver(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
         pending.consume(self.offer(pending.as_slice()));
-        if self.input.is_some() {
+        if self.has_input() {
             self.pending = pending;
         }
     }
 
-    /// Writes to the application's input what it takes, and answers how much that was.
+    /// Writes to the plain side what it takes, and answers how much that was.
     fn offer(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        while let Some(input) = self.input.as_mut()
-            && taken < bytes.len()
-        {
-            match nix::unistd::write(&input.end, &bytes[taken..]) {
-                Ok(count) => taken += count,
-                Err(Errno::EINTR) => {}
+        while taken < bytes.len() && self.has_input() {
+            match self.plain.write(&bytes[taken..]) {
+                Ok(count) => {
+                    taken += count;
+                    if taken < bytes.len() {
+                        self.input.writable = false;
+                        break;
+                    }
+                }
                 Err(Errno::EAGAIN) => {
-                    input.widen();
+                    self.input.writable = false;
                     break;
                 }
-                // The application does not read any more; it may still write.
+                // It does not read any more; it may still write.
                 Err(_) => self.end_input(),
             }
         }
         taken
     }
 
-    fn pull_application(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
-        let Some(output) = self.output.as_mut() else {
+    fn pull_plain(&mut self, scratch: &mut Scratch) -> Result<(), TlsError> {
+        if self.plain.output().is_none() {
             return Ok(());
-        };
-        match nix::unistd::read(&output.end, &mut scratch.plain) {
-            Ok(0) => self.end_output(),
-            Ok(count) => {
-                if count == PIPE_SIZE {
-                    output.widen();
-                }
-                self.sent += count as u64;
-                self.tls.write(&scratch.plain[..count])?;
-            }
-            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(()),
-            Err(_) => self.end_output(),
         }
-        self.flush();
+        let mut filled = 0;
+        // An end that follows at once goes out with the data.
+        let batch = scratch.batch();
+        while self.output.readable && filled < batch {
+            match self.plain.read(&mut scratch.plain[filled..batch]) {
+                Ok(0) => self.end_output(),
+                Ok(count) => {
+                    self.output.drained(count < batch - filled);
+                    scratch.lend_room(&mut self.tls.wire().output);
+                    self.tls.write(&scratch.plain[filled..filled + count])?;
+                    filled += count;
+                }
+                Err(Errno::EAGAIN) => self.output.readable = false,
+                // It was cut off. Without close_notify the peer does not take it for the whole.
+                Err(errno) => {
+                    self.cut = Some(errno);
+                    self.output.readable = false;
+                    self.plain.end_output();
+                }
+            }
+        }
+        self.sent += filled as u64;
+        self.flush(scratch);
         Ok(())
     }
 
     fn end_output(&mut self) {
-        self.output = None;
+        self.output.readable = false;
+        self.plain.end_output();
         self.tls.close();
     }
 
     /// Sends what is made.
-    fn flush(&mut self) {
+    fn flush(&mut self, scratch: &mut Scratch) {
+        self.held = false;
         while self.gone.is_none() && !self.tls.wire().output.is_empty() {
-            match io::Write::write(&mut &self.socket, self.tls.wire().output.as_slice()) {
-                Ok(count) => self.tls.wire().output.consume(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_temporary(&error) => break,
-                Err(error) => self.lose_client(&error),
+            match self.socket.write(self.tls.wire().output.as_slice()) {
+                Ok(count) => {
+                    self.tls.wire().output.consume(count);
+                    if !self.tls.wire().output.is_empty() {
+                        self.peer.writable = false;
+                        break;
+                    }
+                }
+                Err(Errno::EAGAIN) => {
+                    self.peer.writable = false;
+                    break;
+                }
+                Err(errno) => self.lose_peer(errno),
             }
         }
+        scratch.take_room_back(&mut self.tls.wire().output);
     }
 
-    /// Nothing reaches the client any more. What it said before is still delivered; the application's output breaks.
-    fn lose_client(&mut self, error: &io::Error) {
+    /// Nothing reaches the peer any more. What it said before is still delivered; the plain side's output breaks.
+    fn lose_peer(&mut self, errno: Errno) {
         if self.closed {
             // It had everything, our end included, and closed without reading the last of it: a reset, no loss.
-            self.client_ended = true;
+            self.peer_ended = true;
             return;
         }
-        self.gone = Some(words::reason(error));
-        self.output = None;
+        self.gone = Some(errno);
+        self.plain.end_output();
         self.tls.wire().output.clear();
     }
 
     /// Passes ends on once everything before them is delivered.
     fn settle(&mut self) {
-        let over = self.client_ended || self.gone.is_some();
+        let over = self.peer_ended || self.gone.is_some();
         if over && self.pending.is_empty() {
-            self.input = None;
+            self.plain.end_input();
         }
-        if !self.closed && self.output.is_none() && self.tls.wire().output.is_empty() {
+        if !self.closed && self.plain.output().is_none() && self.tls.wire().output.is_empty() {
             self.closed = true;
-            // Fails only where the connection is gone already.
-            let _ = self.socket.shutdown(Shutdown::Write);
+            self.socket.shut_write();
         }
     }
 }
 
-/// One of the application's pipes.
-struct Pipe {
-    end: OwnedFd,
-    widened: bool,
-}
-
-impl Pipe {
-    fn new(end: OwnedFd) -> Pipe {
-        Pipe {
-            end,
-            widened: false,
-        }
+impl Readiness {
+    pub fn take(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.writable |= ready.writable;
+        self.last |= ready.ended || ready.hung_up || ready.broken;
+        self.broken |= ready.hung_up || ready.broken;
+        self.known = true;
     }
 
-    /// Makes room for a batch in a pipe that was found full. The kernel may refuse, then it stays as it is.
-    fn widen(&mut self) {
-        if !self.widened {
-            self.widened = true;
-            let _ = fcntl(&self.end, FcntlArg::F_SETPIPE_SZ(BATCH as i32));
-        }
+    /// After a read that gave less than it could, nothing more is there.
+    pub fn drained(&mut self, is_short: bool) {
+        self.readable = !is_short || self.last;
+    }
+
+    /// Whoever is at the other end has gone for good.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.known
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::epoll::EpollFlags;
 
 /// Takes over an inherited descriptor by its number, if it is open.
 pub fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
@@ -75,13 +76,37 @@ pub fn set_nonblocking(fd: impl AsFd) -> Result<(), Errno> {
     fcntl(fd.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
 }
 
-/// What poll(2) said of one descriptor.
-#[derive(Clone, Copy, Default)]
+/// What poll(2) or epoll(7) said of one descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     pub readable: bool,
     pub writable: bool,
-    /// Error or hang-up: on a pipe's write end the reader is gone.
+    /// Error: on a pipe's write end the reader is gone.
     pub broken: bool,
+    /// Both directions are over, or on a pipe's read end the writer is gone.
+    pub hung_up: bool,
+    /// The other side has said its end, after what is there to be read (epoll alone tells).
+    pub ended: bool,
+}
+
+impl Ready {
+    pub fn is_any(self) -> bool {
+        self != Ready::default()
+    }
+}
+
+impl From<EpollFlags> for Ready {
+    fn from(events: EpollFlags) -> Ready {
+        let hung_up = events.contains(EpollFlags::EPOLLHUP);
+        let broken = events.contains(EpollFlags::EPOLLERR);
+        Ready {
+            readable: events.contains(EpollFlags::EPOLLIN) || hung_up || broken,
+            writable: events.contains(EpollFlags::EPOLLOUT),
+            broken,
+            hung_up,
+            ended: events.contains(EpollFlags::EPOLLRDHUP),
+        }
+    }
 }
 
 /// Waits for the wanted descriptors, at most so long; what is `None` is passed over and not ready. A signal ends the
@@ -113,6 +138,8 @@ pub fn wait<const N: usize>(
             readable: got.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR),
             writable: got.contains(PollFlags::POLLOUT),
             broken: got.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL),
+            hung_up: got.contains(PollFlags::POLLHUP),
+            ended: false,
         }
     }))
 }

@@ -15,4 +15,5 @@ pub mod shared;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod stream;
 pub mod words;

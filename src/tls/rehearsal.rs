@@ -8,7 +8,7 @@ use openssl::ssl::{
     SslVerifyMode, SslVersion,
 };
 
-use super::stream::{Got, Tls, Wire};
+use super::stream::{Got, Shake, Tls, Wire};
 
 /// What present-day clients ask for: version, cipher, group.
 const SCENES: [(SslVersion, &str, &str); 6] = [
@@ -78,7 +78,7 @@ fn play(context: &SslContextRef, mut client: SslStream<Wire>) -> Result<(), Erro
         pass(client.get_mut(), server.wire());
         match server.handshake() {
             Err(_) => return Ok(()),
-            Ok(done) if done && ready => break,
+            Ok(Shake::Done) if ready => break,
             Ok(_) => pass(server.wire(), client.get_mut()),
         }
     }
@@ -130,7 +130,7 @@ mod tests {
             for _ in 0..ROUNDS {
                 let ready = client.do_handshake().is_ok();
                 pass(client.get_mut(), server.wire());
-                done = server.handshake().unwrap() && ready;
+                done = server.handshake().unwrap() == Shake::Done && ready;
                 pass(server.wire(), client.get_mut());
             }
             assert!(done, "{version:?}");

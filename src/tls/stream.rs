@@ -53,8 +53,10 @@ pub enum Got {
     Data(usize),
     /// More must come from the network first.
     Nothing,
-    /// The peer has said all it had to say, with close_notify or with a bare end of stream.
+    /// The peer has said all it had to say.
     End,
+    /// The stream has ended without close_notify: somebody may have cut it.
+    Cut,
 }
 
 /// The peer or the library failed; the text is OpenSSL's reason, lower case.
@@ -67,15 +69,31 @@ impl fmt::Display for TlsError {
     }
 }
 
-/// A server's side of one connection.
+/// How far a handshake came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Shake {
+    Done,
+    /// More must come from the network first.
+    More,
+    /// Something that the client asked for must be found first.
+    Suspended,
+}
+
+/// One side of one connection.
 pub struct Tls {
     stream: SslStream<Wire>,
 }
 
 impl Tls {
+    /// The server's side.
     pub fn new(context: &SslContextRef) -> Result<Tls, ErrorStack> {
         let mut ssl = Ssl::new(context)?;
         ssl.set_accept_state();
+        Tls::from_ssl(ssl)
+    }
+
+    /// A side that knows already whether it accepts or connects.
+    pub fn from_ssl(ssl: Ssl) -> Result<Tls, ErrorStack> {
         let stream = SslStream::new(ssl, Wire::default())?;
         Ok(Tls { stream })
     }
@@ -88,17 +106,25 @@ impl Tls {
         self.stream.ssl()
     }
 
-    /// Goes on with the handshake as far as the input reaches; true when it is done.
-    pub fn handshake(&mut self) -> Result<bool, TlsError> {
-        match self.stream.do_handshake() {
-            Ok(()) => Ok(true),
-            Err(error) if error.code() == ErrorCode::WANT_READ => match self.stream.get_ref().ended
-            {
-                true => Err(TlsError("the client hung up".into())),
-                false => Ok(false),
-            },
-            Err(error) => Err(describe(&error)),
+    /// Goes on with the handshake as far as the input reaches.
+    pub fn handshake(&mut self) -> Result<Shake, TlsError> {
+        let Err(error) = self.stream.do_handshake() else {
+            return Ok(Shake::Done);
+        };
+        match error.code() {
+            ErrorCode::WANT_READ if self.stream.get_ref().ended => {
+                Err(TlsError("the client hung up".into()))
+            }
+            ErrorCode::WANT_READ => Ok(Shake::More),
+            ErrorCode::WANT_CLIENT_HELLO_CB => Ok(Shake::Suspended),
+            _ => Err(describe(&error)),
         }
+    }
+
+    /// True if reading would give nothing before more comes from the network.
+    pub fn is_drained(&self) -> bool {
+        let wire = self.stream.get_ref();
+        wire.input.is_empty() && !wire.ended && self.stream.ssl().pending() == 0
     }
 
     /// Decrypts what is there, one record at a time.
@@ -106,7 +132,7 @@ impl Tls {
         match self.stream.ssl_read(into) {
             Ok(count) => Ok(Got::Data(count)),
             Err(error) => match error.code() {
-                ErrorCode::WANT_READ if self.stream.get_ref().ended => Ok(Got::End),
+                ErrorCode::WANT_READ if self.stream.get_ref().ended => Ok(Got::Cut),
                 ErrorCode::WANT_READ => Ok(Got::Nothing),
                 ErrorCode::ZERO_RETURN => Ok(Got::End),
                 _ => Err(describe(&error)),

@@ -12,7 +12,7 @@ use openssl::x509::X509VerifyResult;
 use crate::relay::buffer::Scratch;
 use crate::sys::socket::is_temporary;
 use crate::sys::{descriptor, words};
-use crate::tls::stream::{Tls, TlsError};
+use crate::tls::stream::{Shake, Tls, TlsError};
 
 /// How long a client that failed the handshake may take to read why.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -29,8 +29,9 @@ pub fn handshake(
         // Answers and alerts alike must leave before the verdict counts.
         send(&mut tls, client, deadline)?;
         match step {
-            Ok(true) => return Ok(tls),
-            Ok(false) => {}
+            Ok(Shake::Done) => return Ok(tls),
+            // A session keeps no others' sessions, so it is never suspended.
+            Ok(Shake::More | Shake::Suspended) => {}
             Err(error) => return Err(explain(error, &tls)),
         }
         wait(client, PollFlags::POLLIN, deadline)?;

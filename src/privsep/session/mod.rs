@@ -20,7 +20,9 @@ use self::relay::relay;
 use self::starttls::Command;
 use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener};
 use crate::relay::buffer::Scratch;
+use crate::relay::plain::Pipes;
 use crate::relay::pump::Pump;
+use crate::sys::stream::Stream;
 use crate::sys::{descriptor, process};
 use crate::tls::client::{self, Demand, Mismatch};
 use crate::tls::environment::{self, Variables};
@@ -130,7 +132,8 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
     if report.send(&established, &[]).is_err() {
         process::leave(111);
     }
-    let mut pump = Pump::new(tls, client, input, output);
+    let client = Stream::from(OwnedFd::from(client));
+    let mut pump = Pump::new(tls, client, Pipes::new(input, output), &[]);
     let ending = relay(&mut pump, settings.idle, &mut scratch);
     finish(&report, pump.counts(), ending)
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::privsep::message::Ending;
 use crate::relay::buffer::Scratch;
+use crate::relay::plain::Pipes;
 use crate::relay::pump::Pump;
-use crate::sys::{descriptor, heap};
+use crate::sys::descriptor::{self, Ready};
+use crate::sys::heap;
 use crate::tls::stream::TlsError;
 
 /// How long a client may hang on after the application is done and has been heard.
@@ -15,7 +17,7 @@ const LINGER: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(250);
 
 /// Relays until both sides are done or one is gone, with so much idle time allowed.
-pub fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
+pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> Ending {
     let mut verdict = pump.start(scratch);
     let mut lingering: Option<Instant> = None;
     let mut quiet_since = Instant::now();
@@ -25,10 +27,14 @@ pub fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
             return Ending::Broken(reason);
         }
         if pump.is_complete() {
-            return match pump.client_gone() {
-                Some(reason) => Ending::ClientGone(reason.to_owned()),
+            return match pump.peer_gone() {
+                Some(errno) => Ending::ClientGone(errno.desc().to_owned()),
                 None => Ending::Complete,
             };
+        }
+        if pump.has_work() {
+            verdict = pump.turn(scratch);
+            continue;
         }
         let now = Instant::now();
         if pump.is_lingering() && lingering.is_none() {
@@ -52,23 +58,18 @@ pub fn relay(pump: &mut Pump, idle: Duration, scratch: &mut Scratch) -> Ending {
             Ok(ready) => ready,
             Err(errno) => return Ending::Broken(errno.desc().into()),
         };
-        if ready
-            .iter()
-            .any(|one| one.readable || one.writable || one.broken)
-        {
+        if ready.into_iter().any(Ready::is_any) {
             if released {
                 *scratch = Scratch::new();
                 released = false;
             }
             quiet_since = Instant::now();
-            verdict = pump.turn(ready, scratch);
+            pump.notice(ready);
+            verdict = pump.turn(scratch);
         } else if !released {
             released = true;
             pump.release();
-            *scratch = Scratch {
-                wire: Vec::new(),
-                plain: Vec::new(),
-            };
+            *scratch = Scratch::default();
             heap::trim();
         }
     }
