@@ -1,7 +1,8 @@
-//! Addresses, counts of clients, listening sockets, what proxies announce, and floods.
+//! Addresses, counts of clients, listening sockets, what proxies announce and what we announce as one, and floods.
 
 pub mod address;
 pub mod census;
 pub mod flood;
 pub mod listen;
+pub mod preamble;
 pub mod proxy_header;

@@ -97,6 +97,19 @@ fn a_header_may_come_in_any_two_pieces() {
 }
 
 #[test]
+fn a_header_in_pieces_is_handed_on_as_it_came_and_without_what_follows() {
+    for (header, _) in good() {
+        let stream = [&header[..], b"\x16\x03\x01"].concat();
+        for size in [1, 5, 20, stream.len()] {
+            let mut parser = Parser::default();
+            let mut pieces = stream.chunks(size);
+            while parser.take(pieces.next().unwrap()).unwrap().1.is_none() {}
+            assert_eq!(parser.into_bytes(), header);
+        }
+    }
+}
+
+#[test]
 fn ipv4_in_the_clothing_of_ipv6_is_ipv4() {
     let expected = Ok(announced("192.0.2.1:56324", "198.51.100.2:443"));
     let line = b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:198.51.100.2 56324 443\r\n";
