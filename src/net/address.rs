@@ -47,11 +47,7 @@ impl BindAddress {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(single(ip));
         }
-        // A number with dots is a slip of the pen, not a name: no resolver shall guess.
-        if host
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
+        if is_mistyped(host) {
             return Err(HostError::NoAddress);
         }
         let fits = |ip: &IpAddr| match family {
@@ -67,6 +63,12 @@ impl BindAddress {
             .map(single)
             .ok_or(HostError::NoAddress)
     }
+}
+
+/// A number with dots that is no address is a slip of the pen, not a name: no resolver shall guess.
+pub fn is_mistyped(host: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    host.bytes().all(is_part) && host.parse::<IpAddr>().is_err()
 }
 
 /// A block of addresses, `192.0.2.0/24`.

@@ -155,6 +155,7 @@ fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
         backlog: options.backlog,
         delay: options.delay,
         scope,
+        ..ListenOptions::default()
     };
     listen::open(address, port, &how).map_err(|error| match error {
         ListenError::Create(errno) => {

@@ -5,6 +5,18 @@ use std::net::{IpAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+// The first of these macros is made of the other two.
+use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
+
+sockopt_impl!(
+    /// Seconds that a connection without a byte from its client stays with the kernel (tcp(7)).
+    DeferAccept, Both, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, u32
+);
+sockopt_impl!(
+    /// Length of a listener's queue of TCP fast open, RFC 7413.
+    FastOpen, Both, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, u32
+);
+
 /// Drops the IP options (source routes) that came with a connection, so that no answer follows them.
 /// The kernel knows none on most sockets; an error means there is nothing to drop.
 pub fn clear_ip_options(stream: &TcpStream, peer: IpAddr) {
