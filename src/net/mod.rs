@@ -4,5 +4,6 @@ pub mod address;
 pub mod census;
 pub mod flood;
 pub mod listen;
+pub mod metrics;
 pub mod preamble;
 pub mod proxy_header;

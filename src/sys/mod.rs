@@ -5,6 +5,10 @@ compile_error!(
     "the process roles rest on Linux: SCM_RIGHTS over SOCK_SEQPACKET, signalfd, epoll, close_range"
 );
 
+pub mod accept;
+pub mod clock;
+pub mod counters;
+pub mod daemon;
 pub mod descriptor;
 pub mod heap;
 pub mod identity;

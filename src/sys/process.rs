@@ -1,11 +1,17 @@
 //! Forking a role and looking after children.
 
 use std::os::fd::OwnedFd;
+use std::panic::{self, AssertUnwindSafe};
 
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::descriptor;
+
+/// The exit code of a process of Rust's that panicked.
+const PANICKED: u8 = 101;
 
 /// Forks a child that owns only the descriptors in `keep` beside 0, 1 and 2, runs `body` there and leaves with its
 /// exit code. Nothing of the parent's is dropped or flushed in the child.
@@ -23,7 +29,9 @@ pub fn fork_role(
         Ok(ForkResult::Child) => {
             // SAFETY: the child runs `body` alone, which has just these descriptors, and then leaves for good.
             unsafe { descriptor::close_all_but(&keep) };
-            leave(body(keep))
+            // A panic must not unwind into what was the parent's, whose values would be dropped a second time.
+            let code = panic::catch_unwind(AssertUnwindSafe(|| body(keep)));
+            leave(code.unwrap_or(PANICKED))
         }
     }
 }
@@ -72,7 +80,17 @@ pub fn reap() -> Option<Ended> {
     }
 }
 
+/// Ends a child at once and waits until it has. One that was reaped already is left alone: its number may be somebody
+/// else's by now.
+pub fn end(pid: Pid) {
+    if let Ok(WaitStatus::StillAlive) = waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        // It is there until it is waited for.
+        let _ = kill(pid, Signal::SIGKILL);
+        wait_for(pid);
+    }
+}
+
 /// Waits until the given child has ended.
 pub fn wait_for(pid: Pid) {
-    while let Err(Errno::EINTR) = nix::sys::wait::waitpid(pid, None) {}
+    while let Err(Errno::EINTR) = waitpid(pid, None) {}
 }
