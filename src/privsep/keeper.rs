@@ -21,7 +21,7 @@ use super::safe::Safe;
 use super::sandbox;
 use crate::sys::{descriptor, words};
 use crate::tls::material::{Files, SetFiles};
-use crate::tls::tickets::TicketSecrets;
+use crate::tls::tickets::{self, TicketSecrets};
 
 /// How long the password may take to arrive on its descriptor; somebody may have to type it.
 const PASSWORD_PATIENCE: Duration = Duration::from_secs(120);
@@ -87,7 +87,8 @@ fn prepare(
         password: password.map(read_password).transpose()?,
         keys: Vec::new(),
         sets: HashMap::new(),
-        tickets: TicketSecrets::default(),
+        tickets: TicketSecrets::random(tickets::now())
+            .map_err(|stack| format!("fatal: (111) keeper: no random numbers: {stack}"))?,
     };
     let loaded = safe.load(0, &orders.files, opened);
     let warnings = loaded.map_err(|error| format!("error: (111) {error}"))?;
@@ -350,8 +351,8 @@ fn answer(
             served.opened = true;
             let reply = Reply {
                 signature: Vec::new(),
-                opened: safe.tickets.open(name),
-                fresh: safe.tickets.fresh(Instant::now()).ok(),
+                opened: safe.tickets.open(name, tickets::now()),
+                fresh: safe.tickets.fresh(tickets::now()).ok(),
             };
             return session.try_send(&reply, &[]).is_ok();
         }
@@ -369,7 +370,7 @@ fn answer(
                     let reply = Reply {
                         signature,
                         opened: None,
-                        fresh: safe.tickets.fresh(Instant::now()).ok(),
+                        fresh: safe.tickets.fresh(tickets::now()).ok(),
                     };
                     return session.try_send(&reply, &[]).is_ok();
                 }

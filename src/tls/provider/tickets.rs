@@ -2,7 +2,10 @@
 
 use std::ffi::{c_int, c_long, c_uchar, c_void};
 use std::ptr;
+use std::sync::OnceLock;
 
+use foreign_types_shared::ForeignTypeRef;
+use openssl::cipher::Cipher;
 use openssl::ssl::SslContextBuilder;
 use openssl_sys::{EVP_CIPHER_CTX, EVP_MAC_CTX, SSL, SSL_CTX};
 
@@ -34,9 +37,9 @@ pub fn use_keeper(context: &SslContextBuilder, lifetime: c_long) {
     }
 }
 
-/// 1: go on with these keys; 0: no such ticket; -1: the handshake fails.
+/// 1: go on with these keys; 2: and the client gets a new ticket; 0: no such ticket; -1: the handshake fails.
 unsafe extern "C" fn callback(
-    _ssl: *mut SSL,
+    ssl: *mut SSL,
     name: *mut c_uchar,
     iv: *mut c_uchar,
     cipher: *mut EVP_CIPHER_CTX,
@@ -63,7 +66,11 @@ unsafe extern "C" fn callback(
         let mut wanted: TicketName = [0; 16];
         ptr::copy_nonoverlapping(name, wanted.as_mut_ptr(), wanted.len());
         match keeper.open_ticket(wanted) {
-            Some(key) => prepare(&key, iv, cipher, mac, false),
+            // A client of TLS 1.3 uses a ticket once (RFC 8446, C.4): without a new one it could not come a third time.
+            Some(key) => match prepare(&key, iv, cipher, mac, false) {
+                1 if openssl_sys::SSL_version(ssl) >= openssl_sys::TLS1_3_VERSION => 2,
+                done => done,
+            },
             None => 0,
         }
     }
@@ -88,7 +95,9 @@ unsafe fn prepare(
             true => openssl_sys::EVP_EncryptInit_ex,
             false => openssl_sys::EVP_DecryptInit_ex,
         };
-        let algorithm = openssl_sys::EVP_aes_256_cbc();
+        let Some(algorithm) = algorithm() else {
+            return -1;
+        };
         let mut digest_parameter = openssl_sys::OSSL_PARAM_construct_octet_string(
             c"digest".as_ptr(),
             digest.as_mut_ptr().cast::<c_void>(),
@@ -104,8 +113,22 @@ unsafe fn prepare(
             digest_parameter,
             openssl_sys::OSSL_PARAM_construct_end(),
         ];
-        let done = init(cipher, algorithm, ptr::null_mut(), key.cipher.as_ptr(), iv) == 1
+        let done = init(
+            cipher,
+            algorithm.as_ptr(),
+            ptr::null_mut(),
+            key.cipher.as_ptr(),
+            iv,
+        ) == 1
             && openssl_sys::EVP_MAC_CTX_set_params(mac, parameters.as_ptr()) == 1;
         if done { 1 } else { -1 }
     }
+}
+
+/// AES-256 in CBC mode, which OpenSSL looks up for each ticket anew unless it was looked up before.
+fn algorithm() -> Option<&'static Cipher> {
+    static FOUND: OnceLock<Option<Cipher>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| Cipher::fetch(None, "AES-256-CBC", None).ok())
+        .as_ref()
 }
