@@ -194,6 +194,7 @@ impl Company<'_> {
     /// Does what the listener says.
     fn obey(&mut self, safe: &mut Safe, order: ToKeeper, mut ends: Vec<OwnedFd>) {
         match order {
+            ToKeeper::Worker | ToKeeper::Heir => {}
             ToKeeper::Terminator => {
                 let Some(end) = ends.pop() else {
                     return;

@@ -5,14 +5,12 @@ use std::collections::HashMap;
 
 use openssl::pkey::{PKey, Private};
 
-use super::message::PublicPart;
-use crate::tls::material::{self, Files, SetFiles, Unusable};
+use super::message::{Chain, PublicPart};
+use crate::tls::material::{self, Files, MOST_KEYS, SetFiles, Unusable};
+use crate::tls::pair::Pair;
 use crate::tls::settings::Version;
 use crate::tls::signing;
 use crate::tls::tickets::TicketSecrets;
-
-/// Keys have numbers of two bytes between processes.
-const MOST_KEYS: usize = u16::MAX as usize;
 
 pub struct Safe {
     pub password: Option<Vec<u8>>,
@@ -55,30 +53,35 @@ impl Safe {
         let mut parts = Vec::new();
         for (named, pairs) in [(false, loaded.pairs), (true, loaded.named)] {
             for pair in pairs {
-                let Ok(number) = u16::try_from(self.keys.len()) else {
-                    break;
-                };
-                self.keys.push(SafeKey {
-                    key: pair.key,
-                    oldest,
-                });
-                parts.push(PublicPart::Chain {
-                    key: number,
-                    named,
-                    names: pair.names,
-                    certificates: pair.chain,
-                });
+                parts.extend(self.keep(pair, oldest, named).map(PublicPart::Chain));
             }
         }
         let dh_bits = loaded.dh.as_ref().map_or(0, |dh| dh.bits);
         parts.extend(loaded.dh.map(|dh| PublicPart::DhParameters(dh.pem)));
         let trust = loaded.trust;
-        parts.extend(trust.anchors.into_iter().map(PublicPart::Anchor));
+        parts.extend(anchors(0, trust.anchors));
         parts.extend(trust.names.into_iter().map(PublicPart::Name));
         parts.extend(trust.revoked.into_iter().map(PublicPart::Revoked));
         parts.push(PublicPart::End(number));
         self.sets.insert(number, KeySet { parts, dh_bits });
         Ok(loaded.warnings)
+    }
+
+    /// Puts a key to the others, and answers with what everybody may know of it; nothing if there is no room.
+    fn keep(&mut self, pair: Pair, oldest: Version, named: bool) -> Option<Chain> {
+        let number = u16::try_from(self.keys.len()).ok()?;
+        self.keys.push(SafeKey {
+            key: pair.key,
+            oldest,
+        });
+        Some(Chain {
+            key: number,
+            named,
+            names: pair.names,
+            certificates: pair.chain,
+            staple: None,
+            dh: Vec::new(),
+        })
     }
 
     /// What a terminator is told of a set in this place; nothing after the end.
@@ -93,4 +96,9 @@ impl Safe {
         signing::sign(&kept.key, scheme, message, kept.oldest)
             .map_err(|refusal| refusal.to_string())
     }
+}
+
+fn anchors(list: u16, certificates: Vec<Vec<u8>>) -> impl Iterator<Item = PublicPart> {
+    let certificates = certificates.into_iter();
+    certificates.map(move |certificate| PublicPart::Anchor { list, certificate })
 }

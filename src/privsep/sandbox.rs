@@ -108,8 +108,8 @@ pub fn confine_lookup() -> Result<(), String> {
     apply(&ASKING, vec![(libc::SYS_socket, families.into())])
 }
 
-/// Takes from a session what the terminator's calls leave it: making processes.
-pub fn confine_session() {
+/// Takes from a session what its parent's calls leave it: making processes.
+pub fn confine_child() {
     // Lowering a limit cannot fail.
     let _ = setrlimit(Resource::RLIMIT_NPROC, 0, 0);
 }

@@ -19,7 +19,7 @@ use super::session::keeper::RemoteKeeper;
 use super::session::{self, Connection, Service, SessionSettings};
 use crate::sys::{descriptor, heap, process, signal};
 use crate::tls::client::Demand;
-use crate::tls::context::{self, PublicParts, Purpose};
+use crate::tls::context::{self, PublicParts, Purpose, Refused};
 use crate::tls::environment::{self, Variables};
 use crate::tls::settings::Settings;
 use crate::tls::{provider, rehearsal};
@@ -68,12 +68,8 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
                 settings,
                 demand,
             } => {
-                let purpose = Purpose {
-                    set: number,
-                    settings: &settings,
-                    demand,
-                };
-                services.insert(number, serve(orders, &keeper, &purpose));
+                let service = serve(orders, &keeper, number, &settings, demand);
+                services.insert(number, service);
             }
             ToTerminator::Connection(order) => {
                 let Some(ends) = Ends::sort(ends) else {
@@ -94,12 +90,8 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
     // The library reads its configuration file, so before the root changes.
     openssl::init();
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
-    let purpose = Purpose {
-        set: 0,
-        settings: &orders.tls,
-        demand: orders.demand,
-    };
-    let service = serve(orders, keeper, &purpose).map_err(|text| format!("error: (111) {text}"))?;
+    let service = serve(orders, keeper, 0, &orders.tls, orders.demand)
+        .map_err(|text| format!("error: (111) {text}"))?;
     rehearsal::rehearse(&service.context, || {
         let keeper = introduce(keeper).map(RemoteKeeper::new);
         provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
@@ -114,27 +106,40 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
 fn serve(
     orders: &Orders,
     keeper: &TerminatorToKeeper,
-    purpose: &Purpose<'_>,
+    set: u32,
+    settings: &Settings,
+    demand: Demand,
 ) -> Result<Service, String> {
-    let parts = learn(keeper, purpose.set)?;
+    let refused = |refused: Refused| refused.to_string();
+    let frontend = learn(keeper, set)?.finish(demand).map_err(refused)?;
     let mut certificates = Vec::new();
     if orders.wants_variables {
-        for leaf in parts.chains.iter().filter_map(|(_, chain)| chain.first()) {
+        for &place in &frontend.default {
+            let identity = frontend.index.catalogue().identity(place);
+            let identity = identity.map_err(|stack| stack.to_string())?;
             let mut variables = Variables::default();
-            environment::certificate(&mut variables, "SSL_SERVER", leaf);
-            certificates.push((leaf.clone(), variables));
+            environment::certificate(&mut variables, "SSL_SERVER", identity.leaf());
+            certificates.push((identity.leaf().to_owned(), variables));
         }
     }
+    let purpose = Purpose {
+        // One set may ask more of clients than another.
+        scope: &format!("sslserver {set}"),
+        settings,
+        // Another process would be needed for each further connection, so that few clients make any.
+        tickets: 1,
+        sessions: None,
+    };
     Ok(Service {
-        context: context::build(parts, purpose).map_err(|refused| refused.to_string())?,
+        context: context::server(frontend, purpose).map_err(refused)?,
         certificates,
         settings: orders.session.clone(),
-        demand: purpose.demand,
+        demand,
     })
 }
 
 /// Receives the public parts of a set from the keeper.
-fn learn(keeper: &TerminatorToKeeper, wanted: u32) -> Result<PublicParts, String> {
+pub fn learn(keeper: &TerminatorToKeeper, wanted: u32) -> Result<PublicParts, String> {
     let bad = |stack| format!("unable to load certificate: {stack}");
     let mut parts = PublicParts::default();
     loop {
@@ -142,25 +147,19 @@ fn learn(keeper: &TerminatorToKeeper, wanted: u32) -> Result<PublicParts, String
             .receive_within(KEEPER_PATIENCE)
             .map_err(|error| format!("terminator hears nothing from keeper: {error}"))?;
         match part {
-            PublicPart::Chain {
-                key,
-                named: true,
-                names,
-                certificates,
-            } => parts.named.add(key, &names, &certificates),
-            PublicPart::Chain {
-                key,
-                named: false,
-                names,
-                certificates,
-            } => {
-                parts.own_names.extend(names);
-                let chain: Result<Vec<X509>, _> =
-                    certificates.iter().map(|der| X509::from_der(der)).collect();
-                parts.chains.push((key, chain.map_err(bad)?));
+            PublicPart::Chain(chain) => {
+                let place = parts.chains.add(&chain.entry());
+                match chain.named {
+                    true => parts.named.extend(place),
+                    false => parts.default.extend(place),
+                }
             }
             PublicPart::DhParameters(pem) => parts.dh = Some(pem),
-            PublicPart::Anchor(der) => parts.anchors.push(X509::from_der(&der).map_err(bad)?),
+            PublicPart::Anchor { certificate, .. } => {
+                parts
+                    .anchors
+                    .push(X509::from_der(&certificate).map_err(bad)?);
+            }
             PublicPart::Name(der) => parts.names.push(X509::from_der(&der).map_err(bad)?),
             PublicPart::Revoked(der) => {
                 parts.revoked.push(X509Crl::from_der(&der).map_err(bad)?);
@@ -258,7 +257,7 @@ fn be_session(
     deadline: Instant,
 ) -> u8 {
     role::take_up_session();
-    sandbox::confine_session();
+    sandbox::confine_child();
     let mut ends = ends.into_iter();
     let Some(keeper) = ends.next() else {
         return 111;

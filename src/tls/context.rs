@@ -1,41 +1,77 @@
-//! The OpenSSL context of a terminator: public parts and settings, no secret.
+//! The OpenSSL context of those who serve TLS: public parts and settings, no secret.
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::sync::Arc;
 
 use openssl::dh::Dh;
 use openssl::error::ErrorStack;
+use openssl::sha::Sha256;
 use openssl::ssl::{
-    AlpnError, NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslMode,
-    SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
+    AlpnError, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
+    SslVersion,
 };
-use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509Crl};
 
+use super::catalogue::{Collector, Place};
+use super::choice::{Chooser, Inquiry};
 use super::client::Demand;
+use super::gate::Gate;
 use super::material::reason;
-use super::named::{self, NamedKeys};
+use super::named::{Index, Order};
 use super::provider;
 use super::settings::{Settings, Version};
 
 /// Seconds for which a client may come back with a ticket.
 const TICKET_LIFETIME: std::ffi::c_long = 2 * 3600;
 
-/// What the keeper tells of its keys.
+/// What the keeper tells of one of its sets.
 #[derive(Default)]
 pub struct PublicParts {
-    /// Each under the number of its key.
-    pub chains: Vec<(u16, Vec<X509>)>,
-    /// The names that these are for.
-    pub own_names: Vec<String>,
+    pub chains: Collector,
+    /// Those for clients that name nobody, or nobody we know, one for each kind of key.
+    pub default: Vec<Place>,
     /// Those that are chosen by the name the client asks for.
-    pub named: named::Collector,
+    pub named: Vec<Place>,
     /// PEM.
     pub dh: Option<Vec<u8>>,
     /// Whom clients' certificates may be traced back to, whose names they are told, and who is trusted no more.
     pub anchors: Vec<X509>,
     pub names: Vec<X509>,
     pub revoked: Vec<X509Crl>,
+}
+
+impl PublicParts {
+    /// Makes them ready to be served.
+    pub fn finish(self, demand: Demand) -> Result<Frontend, Refused> {
+        let unkept = |reason| Refused {
+            what: "unable to keep the certificates of CERTDIR",
+            value: String::new(),
+            reason,
+        };
+        let gate = Gate::new(demand, &self.anchors, &self.names, &self.revoked)
+            .map_err(refused("unable to set up the check of clients", ""))?;
+        let gate = Arc::new(gate);
+        let catalogue = Arc::new(self.chains.finish().map_err(unkept)?);
+        let named = self.named.into_iter().map(|place| (place, gate.clone()));
+        Ok(Frontend {
+            index: Index::new(catalogue, Order::ExactFirst, named.collect()).map_err(unkept)?,
+            default: self.default,
+            gate,
+            dh: self.dh,
+        })
+    }
+}
+
+/// Whom clients meet.
+pub struct Frontend {
+    pub index: Index,
+    /// Which of the index's catalogue are for clients that name nobody, or nobody we know: one for each kind of key.
+    pub default: Vec<Place>,
+    /// What such clients have to show.
+    pub gate: Arc<Gate>,
+    /// DH parameters in PEM for certificates that have none of their own.
+    pub dh: Option<Vec<u8>>,
 }
 
 /// A setting that OpenSSL refuses.
@@ -56,7 +92,10 @@ impl fmt::Display for Refused {
     }
 }
 
-fn refused<'a>(what: &'static str, value: &'a str) -> impl Fn(ErrorStack) -> Refused + 'a {
+pub(super) fn refused<'a>(
+    what: &'static str,
+    value: &'a str,
+) -> impl Fn(ErrorStack) -> Refused + 'a {
     move |stack| Refused {
         what,
         value: value.to_owned(),
@@ -64,21 +103,31 @@ fn refused<'a>(what: &'static str, value: &'a str) -> impl Fn(ErrorStack) -> Ref
     }
 }
 
-/// What a set of keys is for beside the keys.
+/// How a frontend is served.
 pub struct Purpose<'a> {
-    /// Its number: a session of one set is not resumed with another, which may ask more of clients.
-    pub set: u32,
+    /// Sessions of one scope are not resumed under another. It is the same on all machines that share tickets.
+    pub scope: &'a str,
     pub settings: &'a Settings,
-    pub demand: Demand,
+    /// How many tickets a client of TLS 1.3 gets for a full handshake; it may use each once.
+    pub tickets: usize,
+    pub sessions: Option<Sessions>,
 }
 
-/// Makes the context for a set of keys, whose private halves the provider stands for.
-pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Refused> {
-    let Purpose {
-        set,
-        settings,
-        demand,
-    } = *purpose;
+type Preparation = Box<dyn FnOnce(&mut SslContextBuilder) -> Result<(), ErrorStack>>;
+
+/// What a store of sessions adds to a context.
+pub struct Sessions {
+    /// There are no tickets: every session is in the store, those of TLS 1.3 too.
+    pub alone: bool,
+    /// Sets the callbacks of the store, and the cache mode.
+    pub prepare: Preparation,
+    /// Is asked for each ClientHello.
+    pub inquiry: Inquiry,
+}
+
+/// Makes the context for a frontend, for whose private keys the provider stands.
+pub fn server(frontend: Frontend, purpose: Purpose<'_>) -> Result<SslContext, Refused> {
+    let settings = purpose.settings;
     let general = refused("unable to create TLS context", "");
     provider::install().map_err(&general)?;
     let mut context = SslContext::builder(SslMethod::tls_server()).map_err(&general)?;
@@ -87,110 +136,82 @@ pub fn build(parts: PublicParts, purpose: &Purpose<'_>) -> Result<SslContext, Re
         context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     }
     context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
-    // Sessions have no common memory: tickets it is, and one is enough.
+    // The library's own cache is that of one process.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    context.set_num_tickets(1).map_err(&general)?;
-    context
-        .set_session_id_context(format!("sslserver {set}").as_bytes())
-        .map_err(&general)?;
+    context.set_num_tickets(purpose.tickets).map_err(&general)?;
     provider::seal_tickets(&context, TICKET_LIFETIME);
+    limit(&mut context, settings)?;
+    if let Some(protocols) = &settings.alpn {
+        offer(&mut context, protocols);
+    }
+    let bad_dh = refused("unable to set DH parameters", "");
+    if let Some(pem) = &frontend.dh {
+        Dh::params_from_pem(pem)
+            .and_then(|parameters| context.set_tmp_dh(&parameters))
+            .map_err(bad_dh)?;
+    }
+    for &place in &frontend.default {
+        let identity = frontend.index.catalogue().identity(place);
+        let identity = identity.map_err(refused("unable to use certificate", ""))?;
+        let subject = format!("{:?}", identity.leaf().subject_name());
+        identity
+            .use_by_default(&mut context)
+            .map_err(refused("unable to use certificate", &subject))?;
+    }
+    frontend
+        .gate
+        .use_by_default(&mut context)
+        .map_err(refused("unable to set up the check of clients", ""))?;
+    context.set_verify_depth(settings.verify_depth);
+    let scope = scope(&purpose);
+    context.set_session_id_context(&scope).map_err(&general)?;
+    let mut inquiry = None;
+    if let Some(sessions) = purpose.sessions {
+        if sessions.alone {
+            context.set_options(SslOptions::NO_TICKET);
+        }
+        (sessions.prepare)(&mut context).map_err(&general)?;
+        inquiry = Some(sessions.inquiry);
+    }
+    let Frontend {
+        index,
+        default,
+        gate,
+        ..
+    } = frontend;
+    Chooser::new(index, &default, gate, settings.strict, scope, inquiry)
+        .map_err(|reason| Refused {
+            what: "unable to choose certificates by name",
+            value: String::new(),
+            reason,
+        })?
+        .install(&mut context)
+        .map_err(general)?;
+    Ok(context.build())
+}
+
+/// TLS 1.2 resumes a session with the cipher it has, whatever is allowed now: so that counts as well.
+fn scope(purpose: &Purpose<'_>) -> [u8; 32] {
+    let mut scope = Sha256::new();
+    let ciphers = purpose.settings.ciphers.as_deref().unwrap_or_default();
+    for part in [purpose.scope, ciphers] {
+        scope.update(&(part.len() as u64).to_be_bytes());
+        scope.update(part.as_bytes());
+    }
+    scope.update(&purpose.settings.verify_depth.to_be_bytes());
+    scope.finish()
+}
+
+/// Sets versions, ciphers and groups, for servers and clients alike.
+pub(super) fn limit(context: &mut SslContextBuilder, settings: &Settings) -> Result<(), Refused> {
+    let general = refused("unable to create TLS context", "");
     context
         .set_min_proto_version(Some(version(settings.min)))
         .map_err(&general)?;
     context
         .set_max_proto_version(settings.max.map(version))
         .map_err(&general)?;
-    algorithms(&mut context, settings)?;
-    if let Some(protocols) = &settings.alpn {
-        offer(&mut context, protocols);
-    }
-    for (number, chain) in &parts.chains {
-        add_key(&mut context, *number, chain)
-            .map_err(refused("unable to use certificate", &subject(chain)))?;
-    }
-    if demand != Demand::Nothing {
-        ask_clients(&mut context, &parts, settings, demand)
-            .map_err(refused("unable to set up the check of clients", ""))?;
-    }
-    let bad_dh = refused("unable to set DH parameters", "");
-    if let Some(pem) = &parts.dh {
-        Dh::params_from_pem(pem)
-            .and_then(|parameters| context.set_tmp_dh(&parameters))
-            .map_err(bad_dh)?;
-    }
-    let unkept = |reason| Refused {
-        what: "unable to keep the certificates of CERTDIR",
-        value: String::new(),
-        reason,
-    };
-    choose_by_name(
-        &mut context,
-        parts.named.finish().map_err(unkept)?,
-        settings.strict.then_some(parts.own_names),
-    );
-    Ok(context.build())
-}
-
-/// Has the certificates chosen by the name that the client asks for. With `only` the default ones are for these names
-/// alone, and for clients that name nobody.
-fn choose_by_name(context: &mut SslContextBuilder, named: NamedKeys, only: Option<Vec<String>>) {
-    if named.is_empty() && only.is_none() {
-        return;
-    }
-    context.set_servername_callback(move |ssl, alert| {
-        // A client that names nobody means the default.
-        let Some(asked) = ssl.servername_raw(NameType::HOST_NAME).map(<[u8]>::to_vec) else {
-            return Ok(());
-        };
-        match named.apply(ssl, &asked) {
-            Ok(true) => Ok(()),
-            Ok(false)
-                if only
-                    .as_ref()
-                    .is_none_or(|names| named::covers(names, &asked)) =>
-            {
-                Ok(())
-            }
-            Ok(false) => {
-                *alert = SslAlert::UNRECOGNIZED_NAME;
-                Err(SniError::ALERT_FATAL)
-            }
-            Err(_) => {
-                *alert = SslAlert::INTERNAL_ERROR;
-                Err(SniError::ALERT_FATAL)
-            }
-        }
-    });
-}
-
-/// Asks every client for a certificate that we can trace back.
-fn ask_clients(
-    context: &mut SslContextBuilder,
-    parts: &PublicParts,
-    settings: &Settings,
-    demand: Demand,
-) -> Result<(), ErrorStack> {
-    context.set_verify(match demand {
-        Demand::Optional => SslVerifyMode::PEER,
-        _ => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
-    });
-    context.set_verify_depth(settings.verify_depth);
-    for anchor in &parts.anchors {
-        context.cert_store_mut().add_cert(anchor.clone())?;
-    }
-    for list in &parts.revoked {
-        provider::add_revoked(context.cert_store_mut(), list)?;
-    }
-    if !parts.revoked.is_empty() {
-        context
-            .verify_param_mut()
-            // A revoked authority revokes what it signed.
-            .set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?;
-    }
-    for certificate in &parts.names {
-        context.add_client_ca(certificate)?;
-    }
-    Ok(())
+    algorithms(context, settings)
 }
 
 /// Chooses the first of our protocols that the client knows too; none is an alert (RFC 7301, 3.2).
@@ -256,24 +277,6 @@ fn known_groups(list: &str) -> String {
     let bare = |name: &str| name.strip_prefix('?').unwrap_or(name).to_owned();
     let kept: Vec<String> = list.split(':').filter(keep).map(bare).collect();
     kept.join(":")
-}
-
-fn add_key(context: &mut SslContextBuilder, number: u16, chain: &[X509]) -> Result<(), ErrorStack> {
-    let Some((leaf, others)) = chain.split_first() else {
-        return Ok(());
-    };
-    context.set_certificate(leaf)?;
-    for certificate in others {
-        provider::add_to_chain(context, certificate)?;
-    }
-    provider::learn(number, leaf.public_key()?);
-    let key = provider::private_key(number)?;
-    context.set_private_key(&key)
-}
-
-fn subject(chain: &[X509]) -> String {
-    let leaf = chain.first().map(|leaf| leaf.subject_name());
-    leaf.map_or(String::new(), |name| format!("{name:?}"))
 }
 
 fn version(version: Version) -> SslVersion {

@@ -3,8 +3,10 @@
 
 use openssl::asn1::{Asn1Object, Asn1TimeRef};
 use openssl::nid::Nid;
-use openssl::ssl::{NameType, SslRef};
+use openssl::ssl::SslRef;
 use openssl::x509::{X509NameRef, X509Ref};
+
+use super::choice;
 
 /// Attributes of a distinguished name that have a variable of their own, by object identifier.
 const ATTRIBUTES: [(&str, &str); 13] = [
@@ -55,7 +57,7 @@ pub fn session(variables: &mut Variables, ssl: &SslRef) {
             bits.algorithm.to_string().as_bytes(),
         );
     }
-    if let Some(name) = ssl.servername_raw(NameType::HOST_NAME) {
+    if let Some(name) = choice::asked(ssl) {
         variables.set("SSL_TLS_SNI", name);
     }
     if let Some(protocol) = ssl.selected_alpn_protocol() {

@@ -5,18 +5,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use openssl::asn1::Asn1Time;
 use openssl::dh::Dh;
 use openssl::error::ErrorStack;
-use openssl::pkey::{Id, PKey, Private};
-use openssl::x509::X509;
 
 use super::client::TrustFiles;
 use super::folder;
-use super::named;
-use super::provider::KeyReader;
+use super::pair::{Loaded, Loader, Pair};
 use super::settings::Version;
 use super::trust::{self, Trust};
 
@@ -25,14 +22,16 @@ use crate::sys::words;
 /// No honest PEM file is longer; a wrong path (a log, a device) is not read into memory.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// Longer chains and larger ones are no client's to read.
+/// Keys have numbers of two bytes between processes.
+pub const MOST_KEYS: usize = u16::MAX as usize;
+
+/// A longer chain is no client's to read.
 pub const MOST_CERTIFICATES: usize = 32;
-const LARGEST_CHAIN: usize = 96 * 1024;
 /// A list goes to terminators in one message.
 const LARGEST_LIST: usize = 128 * 1024;
 
 /// The log names so many sets of a folder that something is wrong with; after that it counts.
-const MOST_WARNINGS: usize = 100;
+pub(super) const MOST_WARNINGS: usize = 100;
 
 /// The files of one certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,14 +66,6 @@ impl SetFiles {
             .chain(&trust.names)
             .chain(&trust.revoked)
     }
-}
-
-/// A private key with its certificates in DER, the server's own first.
-pub struct Pair {
-    pub chain: Vec<Vec<u8>>,
-    pub key: PKey<Private>,
-    /// The names that the certificate is for.
-    pub names: Vec<String>,
 }
 
 /// A set that was loaded and found to fit together.
@@ -117,6 +108,11 @@ pub struct Files {
 
 impl Files {
     pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read_with_mode(path).map(|(bytes, _)| bytes)
+    }
+
+    /// And who may do what with it (chmod(2)).
+    pub(super) fn read_with_mode(&self, path: &Path) -> io::Result<(Vec<u8>, u32)> {
         let found;
         let mut file: &File = match self.opened.get(path) {
             Some(file) => file,
@@ -125,7 +121,8 @@ impl Files {
                 &found
             }
         };
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
         // A file that several settings name is one descriptor with one position.
@@ -135,7 +132,7 @@ impl Files {
         if bytes.len() as u64 > MAX_FILE {
             return Err(io::Error::other("longer than a megabyte"));
         }
-        Ok(bytes)
+        Ok((bytes, metadata.mode()))
     }
 }
 
@@ -145,20 +142,21 @@ pub fn load(
     wanted: &SetFiles,
     password: Option<&[u8]>,
 ) -> Result<Material, Unusable> {
-    let mut reader = KeyReader::default();
+    let without = "it needs a password: give -3 and the password on descriptor 3";
+    let mut loader = Loader::new(files, password, without);
     let mut warnings = Vec::new();
     let mut pairs = Vec::new();
     for names in &wanted.pairs {
-        let (pair, warning) = load_pair(files, names, &mut reader, password)?;
-        warnings.extend(warning);
-        pairs.push(pair);
+        let loaded = loader.load(names)?;
+        warnings.extend(loaded.warning);
+        pairs.push(loaded.pair);
     }
     let mut named = Vec::new();
     if let Some(folder) = &wanted.folder {
         let before = warnings.len();
         for names in folder::scan(folder)? {
-            match load_pair(files, &names, &mut reader, password) {
-                Ok((pair, warning)) => {
+            match loader.load(&names) {
+                Ok(Loaded { pair, warning, .. }) => {
                     warnings.extend(warning);
                     if pair.names.is_empty() {
                         let file = names.certificate.display();
@@ -197,115 +195,23 @@ pub fn load(
     })
 }
 
-/// Loads a key and its certificates, and finds what may be wrong with them all the same.
-fn load_pair(
-    files: &Files,
-    names: &PairFiles,
-    reader: &mut KeyReader,
-    password: Option<&[u8]>,
-) -> Result<(Pair, Option<String>), Unusable> {
-    let what = match names.is_chain {
-        true => "unable to load certificate chain file",
-        false => "unable to load certificate",
-    };
-    let bad_certificate = unusable(what, &names.certificate);
-    let pem = files
-        .read(&names.certificate)
-        .map_err(|error| bad_certificate(words::reason(&error)))?;
-    let chain = X509::stack_from_pem(&pem).map_err(|stack| bad_certificate(reason(&stack)))?;
-    let Some(leaf) = chain.first() else {
-        return Err(bad_certificate("no PEM certificate in it".into()));
-    };
-    let warning = validity(leaf, names);
-    let host_names = named::names_of(leaf);
-    let encoded: Result<Vec<Vec<u8>>, _> = chain.iter().map(|one| one.to_der()).collect();
-    let encoded = encoded.map_err(|stack| bad_certificate(reason(&stack)))?;
-    let sizes = encoded.iter().map(Vec::len);
-    let size: usize = sizes.chain(host_names.iter().map(String::len)).sum();
-    if encoded.len() > MOST_CERTIFICATES || size > LARGEST_CHAIN {
-        return Err(bad_certificate("too long for a chain".into()));
-    }
-    let bad_key = unusable("unable to load key", &names.key);
-    let pem = files
-        .read(&names.key)
-        .map_err(|error| bad_key(words::reason(&error)))?;
-    let key = match reader.read(&pem) {
-        Some(key) => key,
-        None => load_key(&pem, password).map_err(&bad_key)?,
-    };
-    let fits = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
-    if !fits {
-        let certificate = names.certificate.display();
-        return Err(unusable("key does not match certificate", &names.key)(
-            format!("the certificate is {certificate}"),
-        ));
-    }
-    if !matches!(key.id(), Id::RSA | Id::EC | Id::ED25519) {
-        return Err(bad_key(
-            "only RSA, ECDSA and Ed25519 keys are served".into(),
-        ));
-    }
-    let pair = Pair {
-        chain: encoded,
-        key,
-        names: host_names,
-    };
-    Ok((pair, warning))
-}
-
-/// A password file often ends in a newline that is not meant; a password that does is tried first.
-fn load_key(pem: &[u8], password: Option<&[u8]>) -> Result<PKey<Private>, String> {
-    let try_with = |password: Option<&[u8]>| {
-        let mut asked = false;
-        let key = PKey::private_key_from_pem_callback(pem, |buffer| {
-            asked = true;
-            let password = password.unwrap_or_default();
-            let fits = password.len() <= buffer.len();
-            let length = if fits { password.len() } else { 0 };
-            buffer[..length].copy_from_slice(&password[..length]);
-            Ok(length)
-        });
-        key.map_err(|stack| match (asked, password) {
-            (true, None) => "it needs a password: give -3 and the password on descriptor 3".into(),
-            (true, Some(_)) => format!("wrong password? {}", reason(&stack)),
-            (false, _) => reason(&stack),
-        })
-    };
-    let trimmed = password.and_then(|password| password.strip_suffix(b"\n"));
-    try_with(password).or_else(|error| match trimmed {
-        Some(_) => try_with(trimmed).map_err(|_| error),
-        None => Err(error),
-    })
-}
-
 fn load_dh(files: &Files, path: &Path) -> Result<DhParameters, Unusable> {
     let bad = unusable("unable to set DH parameters", path);
     let pem = files
         .read(path)
         .map_err(|error| bad(words::reason(&error)))?;
-    let parameters = Dh::params_from_pem(&pem).map_err(|stack| bad(reason(&stack)))?;
-    Ok(DhParameters {
-        pem: parameters
-            .params_to_pem()
-            .map_err(|stack| bad(reason(&stack)))?,
-        bits: u32::try_from(parameters.prime_p().num_bits()).unwrap_or(0),
-    })
+    DhParameters::parse(&pem).map_err(|stack| bad(reason(&stack)))
 }
 
-fn validity(leaf: &X509, names: &PairFiles) -> Option<String> {
-    let now = Asn1Time::days_from_now(0).ok()?;
-    let file = names.certificate.display();
-    if leaf.not_after() < &*now {
-        let end = leaf.not_after();
-        return Some(format!("certificate has expired: {file}: since {end}"));
+impl DhParameters {
+    /// The first in PEM.
+    pub(super) fn parse(pem: &[u8]) -> Result<DhParameters, ErrorStack> {
+        let parameters = Dh::params_from_pem(pem)?;
+        Ok(DhParameters {
+            pem: parameters.params_to_pem()?,
+            bits: u32::try_from(parameters.prime_p().num_bits()).unwrap_or(0),
+        })
     }
-    if leaf.not_before() > &*now {
-        let start = leaf.not_before();
-        return Some(format!(
-            "certificate is not valid yet: {file}: from {start}"
-        ));
-    }
-    None
 }
 
 pub(super) fn unusable(what: &'static str, file: &Path) -> impl Fn(String) -> Unusable {

@@ -1,233 +1,169 @@
-//! Certificates by the names they are for (CERTDIR): what a terminator keeps of thousands of key sets so that a session
-//! finds its own by the name in the ClientHello. Everything lies in memory that forking does not copy.
+//! Certificates by the names they are for: which of a catalogue's chains a frontend offers to a client that asks for a
+//! name, and what such a client has to show.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
-use openssl::ssl::SslRef;
-use openssl::x509::{X509, X509Ref};
+use openssl::x509::X509Ref;
 
-use super::provider;
-use crate::sys::shared::SharedBytes;
+use super::catalogue::{Catalogue, Place};
+use super::gate::Gate;
+use super::identity::Identity;
 
-/// Collects the chains, each under the number of its key.
-#[derive(Default)]
-pub struct Collector {
-    bytes: Vec<u8>,
-    chains: Vec<Chain>,
+/// Which of several chains for a name count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Those in the very name, and only if there are none those of a wildcard.
+    ExactFirst,
+    /// The one listed first, exact or wildcard, and others as far as they have other kinds of keys.
+    AsListed,
+}
+
+/// More chains for one name, of three kinds of keys, are not looked at.
+const MOST_ALIKE: usize = 16;
+
+/// A frontend's chains by name.
+pub struct Index {
+    catalogue: Arc<Catalogue>,
+    order: Order,
+    /// In the order in which they count.
+    listed: Vec<(Place, Arc<Gate>)>,
+    /// In the order of their text, and of those who have the same in the order in which they count.
     names: Vec<Name>,
-    signers: HashMap<Vec<u8>, u64>,
 }
 
-/// A few signers vouch for thousands: so many are kept ready, which spares a session the reading of them.
-const READY_SIGNERS: usize = 256;
-/// Stands in the place of a certificate's length, with the number of a signer.
-const SIGNER: u64 = 1 << 63;
-
-/// The index over all of it.
-pub struct NamedKeys {
-    bytes: SharedBytes,
-    chains: Vec<Chain>,
-    /// In the order of their text; one text may stand there for several chains.
-    names: Vec<Name>,
-    signers: Vec<X509>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Certificate<'a> {
-    Encoded(&'a [u8]),
-    Signer(usize),
-}
-
-struct Chain {
-    at: usize,
-    length: usize,
-    key: u16,
-}
-
-/// A name's text among the bytes. A wildcard stands there with its star.
-#[derive(Clone, Copy)]
+/// A name's text among the catalogue's bytes. A wildcard stands there with its star.
 struct Name {
-    at: usize,
+    at: u32,
     length: u8,
-    chain: u16,
+    /// Among those listed.
+    rank: u16,
 }
 
-impl Collector {
-    /// Takes a chain in DER. One without a name is never found.
-    pub fn add(&mut self, key: u16, names: &[String], certificates: &[Vec<u8>]) {
-        let Ok(chain) = u16::try_from(self.chains.len()) else {
-            return;
-        };
-        for text in names {
-            let Ok(length) = u8::try_from(text.len()) else {
+/// What a name was found to stand for.
+pub struct Found<'a> {
+    /// One for each kind of key.
+    pub identities: Vec<(Place, Arc<Identity>)>,
+    pub gate: &'a Arc<Gate>,
+}
+
+impl Index {
+    /// `listed` says which chains there are, the first one first, and what clients of their names have to show.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        order: Order,
+        listed: Vec<(Place, Arc<Gate>)>,
+    ) -> Result<Index, String> {
+        let mut names = Vec::new();
+        for (rank, (place, _)) in listed.iter().enumerate() {
+            let rank = u16::try_from(rank).map_err(|_| "more than 65536 certificates")?;
+            for name in catalogue.names(*place) {
+                names.push(Name {
+                    at: u32::try_from(name.start).map_err(|_| "more than 4 GB of certificates")?,
+                    // As the catalogue has it.
+                    length: name.len() as u8,
+                    rank,
+                });
+            }
+        }
+        names.sort_by(|one, other| {
+            let texts = one.text(&catalogue).cmp(other.text(&catalogue));
+            texts.then(one.rank.cmp(&other.rank))
+        });
+        names.shrink_to_fit();
+        Ok(Index {
+            catalogue,
+            order,
+            listed,
+            names,
+        })
+    }
+
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Whether somebody has this name.
+    pub fn has(&self, host: &str) -> bool {
+        !self.ranks(host).is_empty()
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.listed.iter().map(|(place, _)| *place)
+    }
+
+    /// The chains to offer under this name, in lower case and without a dot at its end.
+    pub fn find(&self, host: &str) -> Result<Option<Found<'_>>, ErrorStack> {
+        let mut found: Option<Found> = None;
+        for rank in self.ranks(host) {
+            let Some((place, gate)) = self.listed.get(usize::from(rank)) else {
                 continue;
             };
-            self.names.push(Name {
-                at: self.bytes.len(),
-                length,
-                chain,
-            });
-            self.bytes.extend(text.as_bytes());
-        }
-        let at = self.bytes.len();
-        for (place, der) in certificates.iter().enumerate() {
-            match self.signer(place, der) {
-                Some(number) => self.bytes.extend((SIGNER | number).to_be_bytes()),
+            let identity = self.catalogue.identity(*place)?;
+            match &mut found {
                 None => {
-                    self.bytes.extend((der.len() as u64).to_be_bytes());
-                    self.bytes.extend(der);
+                    found = Some(Found {
+                        identities: vec![(*place, identity)],
+                        gate,
+                    });
+                }
+                // Nobody shall get round a check by his choice of a signature.
+                Some(found) => {
+                    let mut kinds = found.identities.iter().map(|(_, one)| one.kind());
+                    let is_new = kinds.all(|kind| kind != identity.kind());
+                    if is_new && found.gate.id() == gate.id() {
+                        found.identities.push((*place, identity));
+                    }
                 }
             }
         }
-        self.chains.push(Chain {
-            at,
-            length: self.bytes.len() - at,
-            key,
-        });
+        Ok(found)
     }
 
-    /// The number of a certificate that is no set's own.
-    fn signer(&mut self, place: usize, der: &[u8]) -> Option<u64> {
-        if place == 0 {
-            return None;
-        }
-        let next = self.signers.len();
-        match self.signers.get(der) {
-            None if next < READY_SIGNERS => {
-                self.signers.insert(der.to_owned(), next as u64);
-                Some(next as u64)
+    /// Who counts under a name, the first one first.
+    fn ranks(&self, host: &str) -> Vec<u16> {
+        let mut ranks = self.under(host.as_bytes());
+        if ranks.is_empty() || self.order == Order::AsListed {
+            let parts = host.split_once('.').filter(|(label, _)| !label.is_empty());
+            if let Some((_, parent)) = parts {
+                ranks.extend(self.under(format!("*.{parent}").as_bytes()));
+                ranks.sort_unstable();
+                // A certificate may have both.
+                ranks.dedup();
             }
-            found => found.copied(),
         }
+        ranks.truncate(MOST_ALIKE);
+        ranks
     }
 
-    pub fn finish(mut self) -> Result<NamedKeys, String> {
-        let bytes = &self.bytes;
-        self.names
-            .sort_by_key(|name| (name.text(bytes), name.chain));
-        let mut signers: Vec<_> = self.signers.into_iter().collect();
-        signers.sort_by_key(|(_, number)| *number);
-        let signers = signers.iter().map(|(der, _)| X509::from_der(der));
-        Ok(NamedKeys {
-            signers: signers
-                .collect::<Result<_, _>>()
-                .map_err(|stack| stack.to_string())?,
-            bytes: SharedBytes::new(&self.bytes).map_err(|errno| errno.desc().to_owned())?,
-            chains: self.chains,
-            names: self.names,
-        })
+    fn under(&self, text: &[u8]) -> Vec<u16> {
+        let first = self
+            .names
+            .partition_point(|name| name.text(&self.catalogue) < text);
+        let same = self.names[first..].iter();
+        same.take_while(|name| name.text(&self.catalogue) == text)
+            .take(MOST_ALIKE)
+            .map(|name| name.rank)
+            .collect()
     }
 }
 
 impl Name {
-    fn text(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.at..self.at + usize::from(self.length)]
-    }
-}
-
-impl NamedKeys {
-    /// The chains for a host: those in its own name, and if there are none those of a wildcard for one label.
-    fn find(&self, host: &str) -> Vec<&Chain> {
-        let exact = self.under(host.as_bytes());
-        if !exact.is_empty() {
-            return exact;
-        }
-        match host.split_once('.') {
-            Some((label, parent)) if !label.is_empty() => {
-                self.under(format!("*.{parent}").as_bytes())
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn under(&self, text: &[u8]) -> Vec<&Chain> {
-        let first = self
-            .names
-            .partition_point(|name| name.text(&self.bytes) < text);
-        let same = self.names[first..].iter();
-        same.take_while(|name| name.text(&self.bytes) == text)
-            .filter_map(|name| self.chains.get(usize::from(name.chain)))
-            .collect()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// Gives a connection the certificates for the name that the client asks for, instead of those it has.
-    /// `false`: nobody has that name.
-    pub fn apply(&self, ssl: &mut SslRef, asked: &[u8]) -> Result<bool, ErrorStack> {
-        let Some(host) = host_name(asked) else {
-            return Ok(false);
-        };
-        let found = self.find(&host);
-        if found.is_empty() {
-            return Ok(false);
-        }
-        provider::clear_certificates(ssl);
-        // Of two for the same kind of key the first counts, so it comes last.
-        for chain in found.into_iter().rev() {
-            let mut certificates = self.certificates(chain);
-            let Some(Certificate::Encoded(leaf)) = certificates.next() else {
-                continue;
-            };
-            let leaf = X509::from_der(leaf)?;
-            provider::learn(chain.key, leaf.public_key()?);
-            ssl.set_certificate(&leaf)?;
-            for certificate in certificates {
-                let signer = match certificate {
-                    Certificate::Encoded(der) => X509::from_der(der)?,
-                    Certificate::Signer(number) => match self.signers.get(number) {
-                        Some(signer) => signer.clone(),
-                        None => continue,
-                    },
-                };
-                ssl.add_chain_cert(signer)?;
-            }
-            let key = provider::private_key(chain.key)?;
-            ssl.set_private_key(&key)?;
-        }
-        Ok(true)
-    }
-
-    fn certificates(&self, chain: &Chain) -> impl Iterator<Item = Certificate<'_>> {
-        let mut rest = &self.bytes[chain.at..chain.at + chain.length];
-        std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<8>()?;
-            let length = u64::from_be_bytes(*length);
-            if length & SIGNER != 0 {
-                rest = after;
-                return usize::try_from(length & !SIGNER)
-                    .ok()
-                    .map(Certificate::Signer);
-            }
-            let (der, after) = after.split_at_checked(usize::try_from(length).ok()?)?;
-            rest = after;
-            Some(Certificate::Encoded(der))
-        })
+    fn text<'a>(&self, catalogue: &'a Catalogue) -> &'a [u8] {
+        let start = self.at as usize;
+        catalogue.text(start..start + usize::from(self.length))
     }
 }
 
 /// A host name from a ClientHello: lower case, without the dot at its end. `None` for what is none (RFC 6066, 3).
-fn host_name(asked: &[u8]) -> Option<String> {
+pub fn host_name(asked: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(asked).ok()?;
     let text = text.strip_suffix('.').unwrap_or(text);
     let plausible = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_host = !text.is_empty() && text.bytes().all(plausible);
     (is_host && text.parse::<std::net::IpAddr>().is_err()).then(|| text.to_ascii_lowercase())
-}
-
-/// Whether a certificate with these names is for the host that a client asks for.
-pub fn covers(names: &[String], asked: &[u8]) -> bool {
-    host_name(asked).is_some_and(|host| {
-        let parent = host.split_once('.').map(|(_, parent)| parent);
-        let wild = |name: &str| parent.is_some() && name.strip_prefix("*.") == parent;
-        let fits = |name: &String| *name == host || wild(name);
-        names.iter().any(fits)
-    })
 }
 
 /// The names that a certificate is for, in lower case: its alternative names, or the common name if it has none.
@@ -253,35 +189,87 @@ pub fn names_of(certificate: &X509Ref) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use openssl::asn1::Asn1Time;
-    use openssl::ec::{EcGroup, EcKey};
-    use openssl::hash::MessageDigest;
-    use openssl::pkey::PKey;
-
     use super::*;
+    use crate::tls::catalogue::Collector;
+    use crate::tls::client::Demand;
+    use crate::tls::rig::{Made, add, make, make_ed25519};
 
-    fn add(collector: &mut Collector, key: u16, names: &[&str]) {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        collector.add(key, &names, &[vec![key as u8; 3]]);
+    /// An index of these, in the order in which they are listed.
+    fn index(order: Order, listed: &[(&Made, &[&str])]) -> Index {
+        let gate = Arc::new(Gate::open().unwrap());
+        let mut collector = Collector::default();
+        let places = listed
+            .iter()
+            .map(|(made, names)| (add(&mut collector, made, names), gate.clone()))
+            .collect();
+        Index::new(Arc::new(collector.finish().unwrap()), order, places).unwrap()
     }
 
-    fn keys(found: Vec<&Chain>) -> Vec<u16> {
-        found.into_iter().map(|chain| chain.key).collect()
+    fn found(index: &Index, host: &str) -> Vec<Place> {
+        let found = index.find(host).unwrap();
+        found.map_or(Vec::new(), |found| {
+            found.identities.iter().map(|(place, _)| *place).collect()
+        })
     }
 
     #[test]
     fn a_name_is_found_by_itself_before_a_wildcard() {
+        let (one, other) = (make("one"), make_ed25519("other"));
+        let listed = [
+            (&one, &["*.example.org"][..]),
+            (&one, &["mail.example.org", "example.org"]),
+            (&other, &["mail.example.org"]),
+            (&one, &["mail.example.org"]),
+        ];
+        let index = index(Order::ExactFirst, &listed);
+        assert_eq!(found(&index, "mail.example.org"), [1, 2]);
+        assert_eq!(found(&index, "example.org"), [1]);
+        assert_eq!(found(&index, "www.example.org"), [0]);
+        for host in [
+            "a.b.example.org",
+            "org",
+            ".example.org",
+            "a.www.example.org",
+        ] {
+            assert!(found(&index, host).is_empty(), "{host}");
+            assert!(!index.has(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn as_listed_the_first_one_counts_whether_exact_or_wildcard() {
+        let (one, other) = (make("one"), make_ed25519("other"));
+        let listed = [
+            (&one, &["*.example.org", "mail.example.org"][..]),
+            (&one, &["mail.example.org"]),
+            (&other, &["www.example.org", "mail.example.org"]),
+            (&other, &["*.example.org"]),
+        ];
+        let index = index(Order::AsListed, &listed);
+        assert_eq!(found(&index, "mail.example.org"), [0, 2]);
+        assert_eq!(found(&index, "www.example.org"), [0, 2]);
+        assert_eq!(found(&index, "ftp.example.org"), [0, 3]);
+        assert!(found(&index, "example.org").is_empty());
+    }
+
+    #[test]
+    fn what_demands_something_else_is_not_offered_beside_the_first() {
+        let (one, other) = (make("one"), make_ed25519("other"));
         let mut collector = Collector::default();
-        add(&mut collector, 5, &["*.example.org"]);
-        add(&mut collector, 6, &["mail.example.org", "example.org"]);
-        add(&mut collector, 7, &["mail.example.org"]);
-        let named = collector.finish().unwrap();
-        assert_eq!(keys(named.find("mail.example.org")), [6, 7]);
-        assert_eq!(keys(named.find("example.org")), [6]);
-        assert_eq!(keys(named.find("www.example.org")), [5]);
-        assert!(named.find("a.b.example.org").is_empty());
-        assert!(named.find("org").is_empty());
-        assert!(named.find(".example.org").is_empty());
+        let places = [
+            add(&mut collector, &one, &["a"]),
+            add(&mut collector, &other, &["a"]),
+        ];
+        let shut = Gate::new(Demand::Valid, &[one.certificate], &[], &[]).unwrap();
+        let gates = [shut, Gate::open().unwrap()].map(Arc::new);
+        let listed = places.into_iter().zip(gates).collect();
+        let catalogue = Arc::new(collector.finish().unwrap());
+        let index = Index::new(catalogue, Order::AsListed, listed).unwrap();
+        assert_eq!(found(&index, "a"), [0]);
+        assert_eq!(
+            index.find("a").unwrap().unwrap().gate.demand(),
+            Demand::Valid
+        );
     }
 
     #[test]
@@ -304,47 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_comes_back_as_it_went_in() {
-        let signer = certificate();
-        let mut collector = Collector::default();
-        for (number, name) in [(1, "a.example"), (2, "b.example")] {
-            let chain = [vec![number as u8; 3], signer.clone()];
-            collector.add(number, &[name.to_owned()], &chain);
-        }
-        let named = collector.finish().unwrap();
-        for (number, name) in [(1, "a.example"), (2, "b.example")] {
-            let found = named.find(name);
-            let back: Vec<Certificate> = named.certificates(found[0]).collect();
-            let leaf = [number; 3];
-            assert_eq!(
-                back,
-                [Certificate::Encoded(&leaf[..]), Certificate::Signer(0)]
-            );
-        }
-        assert_eq!(named.signers.len(), 1);
-        assert_eq!(named.signers[0].to_der().unwrap(), signer);
-    }
-
-    fn certificate() -> Vec<u8> {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let mut builder = X509::builder().unwrap();
-        let (start, end) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
-        builder.set_not_before(&start.unwrap()).unwrap();
-        builder.set_not_after(&end.unwrap()).unwrap();
-        builder.set_pubkey(&key).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
-        builder.build().to_der().unwrap()
-    }
-
-    #[test]
-    fn a_wildcard_covers_one_label() {
-        let names = ["*.example.org".to_owned(), "example.net".to_owned()];
-        for asked in ["a.example.org", "A.Example.ORG.", "example.net"] {
-            assert!(covers(&names, asked.as_bytes()), "{asked}");
-        }
-        for asked in ["a.b.example.org", "example.org", "net", "127.0.0.1", ""] {
-            assert!(!covers(&names, asked.as_bytes()), "{asked}");
+    fn a_certificate_without_any_name_is_nobodys() {
+        let nameless = make("one");
+        let index = index(Order::AsListed, &[(&nameless, &[]), (&nameless, &[""])]);
+        for host in ["one", "", "a.b"] {
+            assert!(found(&index, host).is_empty(), "{host}");
         }
     }
 }

@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{ErrorCode, ShutdownState, Ssl, SslContextRef, SslRef, SslStream};
+use openssl::x509::X509VerifyResult;
 
+use super::{choice, provider};
 use crate::relay::buffer::Buffer;
 
 /// What lies between OpenSSL and the socket.
@@ -119,6 +121,26 @@ impl Tls {
             ErrorCode::WANT_CLIENT_HELLO_CB => Ok(Shake::Suspended),
             _ => Err(describe(&error)),
         }
+    }
+
+    /// Says what is wrong with the peer's certificate, or which name nobody has: the library's reason leaves it out.
+    pub fn explain(&self, error: TlsError) -> TlsError {
+        if choice::is_refused(self.ssl())
+            && let Some(name) = choice::asked(self.ssl())
+        {
+            // Ours, of which the library only knows that it said no.
+            let name = String::from_utf8_lossy(name);
+            return TlsError(format!("no certificate for {name}"));
+        }
+        match self.ssl().verify_result() {
+            X509VerifyResult::OK => error,
+            verdict => TlsError(format!("{error}: {}", verdict.error_string())),
+        }
+    }
+
+    /// Gives back what only the handshake needed, our own certificate among it: a connection may live for days.
+    pub fn settle(&mut self) {
+        provider::settle(&mut self.stream);
     }
 
     /// True if reading would give nothing before more comes from the network.

@@ -2,9 +2,10 @@
 //! alone, which are derived from the ticket's name. So a captured process opens no ticket that it was not asked about.
 //!
 //! Secrets change by themselves, each made from the one before it at a fixed time: all copies of them change alike
-//! without a word between them, and no later one tells of an earlier one.
+//! without a word between them, and no later one tells of an earlier one. Those of a file stay as they are.
 #![forbid(unsafe_code)]
 
+mod file;
 mod remembered;
 
 use std::collections::VecDeque;

@@ -10,11 +10,13 @@ use openssl::x509::{X509, X509Crl};
 
 use super::client::TrustFiles;
 use super::material::{Files, Unusable, reason, unusable};
+use super::pem;
+use super::provider;
 use crate::sys::words;
 
 /// A folder of authorities has some hundreds.
 const MOST: usize = 10_000;
-const END_OF_LIST: &[u8] = b"-----END X509 CRL-----";
+const LIST: &[u8] = b"X509 CRL";
 
 /// In DER.
 #[derive(Default)]
@@ -33,6 +35,21 @@ pub fn load(files: &Files, wanted: &TrustFiles) -> Result<Trust, Unusable> {
         names: certificates(names, files, &wanted.names, &wanted.name_folders)?,
         revoked: revoked(files, &wanted.revoked)?,
     })
+}
+
+/// The authorities that this system trusts, in DER: where OpenSSL looks for them, or where SSL_CERT_FILE and
+/// SSL_CERT_DIR say (X509_get_default_cert_file(3)). The folders count only if there is no such file.
+pub fn system(files: &Files) -> Result<Vec<Vec<u8>>, Unusable> {
+    let what = "unable to load the system's authorities";
+    let (file, folders) = provider::system_authorities();
+    if parse_file(files, &file).is_some() {
+        return certificates(what, files, &[file], &[]);
+    }
+    let folders: Vec<PathBuf> = folders.into_iter().filter(|one| one.is_dir()).collect();
+    match folders.is_empty() {
+        true => Err(unusable(what, &file)("no PEM certificate in it".into())),
+        false => certificates(what, files, &[], &folders),
+    }
 }
 
 /// Every certificate once. In a folder, what is no certificate is passed over: folders of authorities have a
@@ -85,18 +102,12 @@ fn revoked(files: &Files, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Unusable> {
         let pem = files
             .read(path)
             .map_err(|error| bad(words::reason(&error)))?;
-        let mut rest = &pem[..];
-        // The library reads one list at a time.
-        while let Some(at) = rest
-            .windows(END_OF_LIST.len())
-            .position(|part| part == END_OF_LIST)
-        {
-            let (one, after) = rest.split_at(at + END_OF_LIST.len());
-            let list = X509Crl::from_pem(one).and_then(|list| list.to_der());
+        let before = lists.len();
+        for block in pem::blocks(&pem).filter(|block| block.label == LIST) {
+            let list = X509Crl::from_pem(block.text).and_then(|list| list.to_der());
             lists.push(list.map_err(|stack| bad(reason(&stack)))?);
-            rest = after;
         }
-        if lists.is_empty() {
+        if lists.len() == before {
             return Err(bad("no PEM list in it".into()));
         }
     }

@@ -7,18 +7,24 @@ use std::path::PathBuf;
 
 use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
+use crate::tls::catalogue::Entry;
 use crate::tls::client::TrustFiles;
 use crate::tls::material::{MOST_CERTIFICATES, PairFiles, SetFiles};
 use crate::tls::settings::Version;
+use crate::tls::staple::Staple;
 use crate::tls::tickets::{TicketKey, TicketName};
 
-/// A certificate chain in DER with its names, DH parameters, or a list of revoked certificates.
+/// A certificate chain in DER with its names, staple and DH parameters, or a list of revoked certificates.
 const MAX_PART: usize = 128 * 1024;
 
 /// Listener to keeper.
 pub enum ToKeeper {
     /// With one descriptor: the channel of a new terminator, which gets the public parts of the first set.
     Terminator,
+    /// With two descriptors: the channels of a new worker, for the public parts and for its requests.
+    Worker,
+    /// With one descriptor: a channel to the keeper that comes after this one, which gets the secrets of tickets.
+    Heir,
     /// Load this set, if it is not there yet, and tell the terminator. With the descriptors of the files in `opened`,
     /// in their order.
     Set {
@@ -34,6 +40,8 @@ impl Message for ToKeeper {
     fn encode(&self, out: &mut Writer) {
         match self {
             ToKeeper::Terminator => out.byte(b'T'),
+            ToKeeper::Worker => out.byte(b'W'),
+            ToKeeper::Heir => out.byte(b'H'),
             ToKeeper::Set {
                 number,
                 files,
@@ -63,6 +71,8 @@ impl Message for ToKeeper {
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         match input.byte()? {
             b'T' => Some(ToKeeper::Terminator),
+            b'W' => Some(ToKeeper::Worker),
+            b'H' => Some(ToKeeper::Heir),
             b'S' => {
                 let number = input.word()?;
                 let oldest = Version::from_byte(input.byte()?)?;
@@ -114,6 +124,21 @@ fn read_paths(input: &mut Reader<'_>) -> Option<Vec<PathBuf>> {
     (0..count)
         .map(|_| input.string().map(|bytes| OsStr::from_bytes(bytes).into()))
         .collect()
+}
+
+/// Keeper to the keeper that comes after it: the secrets of tickets, as they encode themselves.
+pub struct Heritage(pub Vec<u8>);
+
+impl Message for Heritage {
+    const MAX: usize = 16 * 1024;
+
+    fn encode(&self, out: &mut Writer) {
+        out.string(&self.0);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        input.string().map(|bytes| Heritage(bytes.to_vec()))
+    }
 }
 
 /// Keeper to listener.
@@ -183,21 +208,17 @@ impl Message for FromKeeper {
     }
 }
 
-/// Keeper to terminator: what everybody may know of the keys.
+/// Keeper to terminators and workers: what everybody may know of the keys.
 pub enum PublicPart {
-    /// One key's certificates in DER, the server's first.
-    Chain {
-        key: u16,
-        /// It is chosen by the name that a client asks for.
-        named: bool,
-        /// The names that it is for.
-        names: Vec<String>,
-        certificates: Vec<Vec<u8>>,
-    },
+    Chain(Chain),
     /// DH parameters in PEM.
     DhParameters(Vec<u8>),
-    /// A certificate in DER that clients' may be traced back to.
-    Anchor(Vec<u8>),
+    /// A certificate in DER that others' may be traced back to.
+    Anchor {
+        /// Which list of authorities it belongs to.
+        list: u16,
+        certificate: Vec<u8>,
+    },
     /// A certificate in DER whose subject clients are told.
     Name(Vec<u8>),
     /// A list of revoked certificates in DER.
@@ -206,36 +227,91 @@ pub enum PublicPart {
     End(u32),
 }
 
+/// One key's certificates in DER, the server's first.
+pub struct Chain {
+    pub key: u16,
+    /// It is chosen by the name that a client asks for.
+    pub named: bool,
+    /// The names that it is for.
+    pub names: Vec<String>,
+    pub certificates: Vec<Vec<u8>>,
+    pub staple: Option<Staple>,
+    /// DH parameters in PEM for this key; empty: none.
+    pub dh: Vec<u8>,
+}
+
+impl Chain {
+    /// As a catalogue takes it.
+    pub fn entry(&self) -> Entry<'_> {
+        Entry {
+            key: self.key,
+            names: &self.names,
+            certificates: &self.certificates,
+            staple: self.staple.as_ref(),
+            dh: &self.dh,
+        }
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.short(self.key);
+        out.byte(self.named.into());
+        out.word(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        for name in &self.names {
+            out.string(name.as_bytes());
+        }
+        out.word(u32::try_from(self.certificates.len()).unwrap_or(u32::MAX));
+        for certificate in &self.certificates {
+            out.string(certificate);
+        }
+        let staple = self.staple.as_ref();
+        out.string(staple.map_or(&[], |staple| &staple.response));
+        out.long(staple.map_or(0, |staple| staple.until));
+        out.string(&self.dh);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        let key = input.short()?;
+        let named = input.byte()? != 0;
+        let names = (0..input.word()?).map(|_| input.text());
+        let names = names.collect::<Option<_>>()?;
+        let count = usize::try_from(input.word()?).ok()?;
+        if count == 0 || count > MOST_CERTIFICATES {
+            return None;
+        }
+        let certificates = (0..count).map(|_| input.string().map(<[u8]>::to_vec));
+        let certificates = certificates.collect::<Option<_>>()?;
+        let staple = Staple {
+            response: input.string()?.to_vec(),
+            until: input.long()?,
+        };
+        Some(Chain {
+            key,
+            named,
+            names,
+            certificates,
+            staple: Some(staple).filter(|staple| !staple.response.is_empty()),
+            dh: input.string()?.to_vec(),
+        })
+    }
+}
+
 impl Message for PublicPart {
     const MAX: usize = 64 + MAX_PART;
 
     fn encode(&self, out: &mut Writer) {
         match self {
-            PublicPart::Chain {
-                key,
-                named,
-                names,
-                certificates,
-            } => {
+            PublicPart::Chain(chain) => {
                 out.byte(b'C');
-                out.short(*key);
-                out.byte((*named).into());
-                out.word(u32::try_from(names.len()).unwrap_or(u32::MAX));
-                for name in names {
-                    out.string(name.as_bytes());
-                }
-                out.word(u32::try_from(certificates.len()).unwrap_or(u32::MAX));
-                for certificate in certificates {
-                    out.string(certificate);
-                }
+                chain.encode(out);
             }
             PublicPart::DhParameters(pem) => {
                 out.byte(b'D');
                 out.string(pem);
             }
-            PublicPart::Anchor(der) => {
+            PublicPart::Anchor { list, certificate } => {
                 out.byte(b'A');
-                out.string(der);
+                out.short(*list);
+                out.string(certificate);
             }
             PublicPart::Name(der) => {
                 out.byte(b'N');
@@ -254,25 +330,12 @@ impl Message for PublicPart {
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         match input.byte()? {
-            b'C' => {
-                let key = input.short()?;
-                let named = input.byte()? != 0;
-                let names = (0..input.word()?).map(|_| input.text());
-                let names = names.collect::<Option<_>>()?;
-                let count = usize::try_from(input.word()?).ok()?;
-                if count == 0 || count > MOST_CERTIFICATES {
-                    return None;
-                }
-                let certificates = (0..count).map(|_| input.string().map(<[u8]>::to_vec));
-                Some(PublicPart::Chain {
-                    key,
-                    named,
-                    names,
-                    certificates: certificates.collect::<Option<_>>()?,
-                })
-            }
+            b'C' => Some(PublicPart::Chain(Chain::decode(input)?)),
             b'D' => Some(PublicPart::DhParameters(input.string()?.to_vec())),
-            b'A' => Some(PublicPart::Anchor(input.string()?.to_vec())),
+            b'A' => Some(PublicPart::Anchor {
+                list: input.short()?,
+                certificate: input.string()?.to_vec(),
+            }),
             b'N' => Some(PublicPart::Name(input.string()?.to_vec())),
             b'R' => Some(PublicPart::Revoked(input.string()?.to_vec())),
             b'E' => Some(PublicPart::End(input.word()?)),
@@ -307,6 +370,8 @@ pub enum Request {
     },
     /// The keys of a ticket that the client brought.
     Open(TicketName),
+    /// The keys of a ticket to be; a session gets them with its signature.
+    Fresh,
 }
 
 impl Message for Request {
@@ -329,6 +394,7 @@ impl Message for Request {
                 out.byte(b'O');
                 out.string(name);
             }
+            Request::Fresh => out.byte(b'F'),
         }
     }
 
@@ -340,6 +406,7 @@ impl Message for Request {
                 message: input.string()?.to_vec(),
             }),
             b'O' => Some(Request::Open(input.string()?.try_into().ok()?)),
+            b'F' => Some(Request::Fresh),
             _ => None,
         }
     }

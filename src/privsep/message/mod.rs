@@ -6,7 +6,7 @@ pub mod lookup;
 mod session;
 mod terminator;
 
-pub use keeper::{FromKeeper, NewSession, PublicPart, Reply, Request, ToKeeper};
+pub use keeper::{Chain, FromKeeper, Heritage, NewSession, PublicPart, Reply, Request, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, SessionReport};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
@@ -18,6 +18,8 @@ const MAX_TEXT: usize = 4096;
 
 pub type ListenerToKeeper = Channel<ToKeeper, FromKeeper>;
 pub type KeeperToListener = Channel<FromKeeper, ToKeeper>;
+pub type KeeperToHeir = Channel<Heritage, Nothing>;
+pub type HeirToKeeper = Channel<Nothing, Heritage>;
 pub type KeeperToTerminator = Channel<PublicPart, NewSession>;
 pub type TerminatorToKeeper = Channel<NewSession, PublicPart>;
 pub type SessionToKeeper = Channel<Request, Reply>;

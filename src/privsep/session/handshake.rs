@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
-use openssl::ssl::{NameType, SslContextRef};
-use openssl::x509::X509VerifyResult;
+use openssl::ssl::SslContextRef;
 
 use crate::relay::buffer::Scratch;
 use crate::sys::socket::is_temporary;
@@ -32,7 +31,7 @@ pub fn handshake(
             Ok(Shake::Done) => return Ok(tls),
             // A session keeps no others' sessions, so it is never suspended.
             Ok(Shake::More | Shake::Suspended) => {}
-            Err(error) => return Err(explain(error, &tls)),
+            Err(error) => return Err(tls.explain(error)),
         }
         wait(client, PollFlags::POLLIN, deadline)?;
         match std::io::Read::read(&mut &*client, &mut scratch.wire) {
@@ -41,23 +40,6 @@ pub fn handshake(
             Err(error) if is_temporary(&error) => {}
             Err(error) => return Err(TlsError(words::reason(&error))),
         }
-    }
-}
-
-/// Says what is wrong with a client's certificate, which the library's reason leaves out.
-fn explain(error: TlsError, tls: &Tls) -> TlsError {
-    if error.0 == "callback failed"
-        && let Some(name) = tls.ssl().servername_raw(NameType::HOST_NAME)
-    {
-        // Ours, of which the library only knows that it said no.
-        return TlsError(format!(
-            "no certificate for {}",
-            String::from_utf8_lossy(name)
-        ));
-    }
-    match tls.ssl().verify_result() {
-        X509VerifyResult::OK => error,
-        verdict => TlsError(format!("{error}: {}", verdict.error_string())),
     }
 }
 

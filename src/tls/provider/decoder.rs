@@ -8,9 +8,10 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 
 use super::ffi;
+use crate::tls::pem;
 
-const BEGIN: &[u8] = b"-----BEGIN ";
-const KIND: &[u8] = b"PRIVATE KEY-----";
+const KIND: &[u8] = b"PRIVATE KEY";
+const OLD_ENCRYPTION: &[u8] = b"Proc-Type";
 
 pub struct KeyReader {
     context: *mut openssl_sys::OSSL_DECODER_CTX,
@@ -68,24 +69,13 @@ impl Drop for KeyReader {
     }
 }
 
-/// From the beginning of the first private key, if it is not encrypted.
+/// The first private key, if it is not encrypted.
 fn private_block(pem: &[u8]) -> Option<&[u8]> {
-    let mut rest = pem;
-    loop {
-        let at = find(rest, BEGIN)?;
-        let block = &rest[at..];
-        let line = &block[..block.iter().position(|&byte| byte == b'\n')?];
-        if line.trim_ascii_end().ends_with(KIND) {
-            let encrypted = [&b"ENCRYPTED"[..], b"Proc-Type"];
-            let is_plain = encrypted.iter().all(|word| find(block, word).is_none());
-            return is_plain.then_some(block);
-        }
-        rest = &block[BEGIN.len()..];
-    }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|part| part == wanted)
+    let block = pem::blocks(pem).find(|block| block.label.ends_with(KIND))?;
+    let mut lines = block.text.split(|&byte| byte == b'\n');
+    let is_plain = !block.label.starts_with(b"ENCRYPTED")
+        && !lines.any(|line| line.starts_with(OLD_ENCRYPTION));
+    is_plain.then_some(block.text)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Declarations from OpenSSL's core.h, core_dispatch.h and evp.h that `openssl-sys` lacks.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
 
-use openssl_sys::{EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, X509_CRL, X509_STORE};
+use openssl_sys::{
+    EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, X509, X509_CRL, X509_STORE, stack_st_X509,
+};
 
 /// A function of whatever type the number beside it says.
 pub type AnyFunction = unsafe extern "C" fn();
@@ -45,10 +47,28 @@ unsafe extern "C" {
         argument: *mut c_void,
     ) -> c_int;
     pub fn SSL_certs_clear(ssl: *mut SSL);
+    pub fn SSL_use_cert_and_key(
+        ssl: *mut SSL,
+        leaf: *mut X509,
+        key: *mut EVP_PKEY,
+        chain: *mut stack_st_X509,
+        replace: c_int,
+    ) -> c_int;
+    pub fn SSL_CTX_use_cert_and_key(
+        context: *mut SSL_CTX,
+        leaf: *mut X509,
+        key: *mut EVP_PKEY,
+        chain: *mut stack_st_X509,
+        replace: c_int,
+    ) -> c_int;
+    pub fn SSL_set_session_id_context(
+        ssl: *mut SSL,
+        context: *const c_uchar,
+        length: c_uint,
+    ) -> c_int;
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
     pub fn OSSL_PARAM_get_int(parameter: *const OSSL_PARAM, value: *mut c_int) -> c_int;
-    pub fn OSSL_PARAM_get_uint(parameter: *const OSSL_PARAM, value: *mut std::ffi::c_uint)
-    -> c_int;
+    pub fn OSSL_PARAM_get_uint(parameter: *const OSSL_PARAM, value: *mut c_uint) -> c_int;
 }
 
 /// Selections: what of a key is meant.
@@ -59,6 +79,6 @@ pub const KEYPAIR: c_int = 0x87;
 pub const OP_KEYMGMT: c_int = 10;
 pub const OP_SIGNATURE: c_int = 12;
 
-pub const PARAM_UNSIGNED_INTEGER: std::ffi::c_uint = 2;
-pub const PARAM_UTF8_STRING: std::ffi::c_uint = 4;
-pub const PARAM_OCTET_STRING: std::ffi::c_uint = 5;
+pub const PARAM_UNSIGNED_INTEGER: c_uint = 2;
+pub const PARAM_UTF8_STRING: c_uint = 4;
+pub const PARAM_OCTET_STRING: c_uint = 5;

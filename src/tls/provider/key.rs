@@ -120,7 +120,7 @@ pub unsafe extern "C" fn import(
                 return 0;
             };
             (*key).number = Some(number);
-            (*key).public = super::public_key(number);
+            (*key).public = super::PUBLIC.with_borrow(Clone::clone);
         } else {
             let name = match (*key).kind {
                 RSA => c"RSA",

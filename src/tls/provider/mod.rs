@@ -3,29 +3,40 @@
 //!
 //! OpenSSL's provider(7), provider-keymgmt(7) and provider-signature(7) describe the interface.
 
+mod client;
+mod connection;
 mod decoder;
 mod dispatch;
 mod ffi;
 mod key;
+mod ocsp;
+mod sessions;
 mod signature;
+mod store;
 mod tickets;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
 use std::sync::{Mutex, OnceLock};
 
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
-use openssl::pkey::{Id, PKey, Private, Public};
-use openssl::ssl::{SslContextBuilder, SslRef};
-use openssl::x509::store::X509StoreBuilderRef;
-use openssl::x509::{X509, X509Crl};
+use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
 use openssl_sys::OSSL_PARAM;
 
 use super::tickets::{TicketKey, TicketName};
 
+pub use self::client::ClientContext;
+pub use self::connection::{
+    clear_certificates, hello_extension, set_session_context, settle, use_by_default, use_identity,
+};
 pub use self::decoder::KeyReader;
+pub use self::ocsp::{Single as OcspSingle, singles as ocsp_singles};
+#[cfg(test)]
+pub use self::sessions::come_back;
+pub use self::sessions::{allows_tls13, look_sessions_up};
+pub use self::store::{add_revoked, system_authorities, verify_against, verify_by_default_against};
 pub use self::tickets::use_keeper as seal_tickets;
 
 /// Whoever has the secrets that a handshake needs.
@@ -39,7 +50,11 @@ pub trait Keeper: Send {
     fn open_ticket(&self, name: TicketName) -> Option<TicketKey>;
 }
 
-static PUBLIC_KEYS: Mutex<BTreeMap<u16, PKey<Public>>> = Mutex::new(BTreeMap::new());
+thread_local! {
+    /// The public half of the key that is being made.
+    static PUBLIC: RefCell<Option<PKey<Public>>> = const { RefCell::new(None) };
+}
+
 static LOADED: OnceLock<bool> = OnceLock::new();
 static KEEPER: Mutex<Option<Box<dyn Keeper>>> = Mutex::new(None);
 
@@ -67,18 +82,14 @@ fn load() -> Result<(), ErrorStack> {
     Ok(())
 }
 
-/// Lays down the public half of the key of that number, before a key object is made for it.
-pub fn learn(number: u16, public: PKey<Public>) {
-    PUBLIC_KEYS
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .insert(number, public);
+/// Keys to seal something new, from whoever has the secrets.
+pub fn new_ticket() -> Option<TicketKey> {
+    with_keeper(|keeper| keeper.new_ticket())
 }
 
-/// Takes all certificates and keys from a connection, so that only those set afterwards are there.
-pub fn clear_certificates(ssl: &mut SslRef) {
-    // SAFETY: the connection is ours alone while we are called; OpenSSL keeps no pointer to what it frees.
-    unsafe { ffi::SSL_certs_clear(ssl.as_ptr()) };
+/// Keys to open what was sealed under that name.
+pub fn open_ticket(name: TicketName) -> Option<TicketKey> {
+    with_keeper(|keeper| keeper.open_ticket(name))
 }
 
 /// Says who has the secrets of this process from now on; nobody makes no handshake. A forked process must have a way
@@ -90,29 +101,27 @@ pub fn set_keeper(keeper: Option<Box<dyn Keeper>>) {
 }
 
 fn sign(key: u16, scheme: u16, message: &[u8]) -> Option<Vec<u8>> {
+    with_keeper(|keeper| keeper.sign(key, scheme, message))
+}
+
+fn with_keeper<T>(ask: impl FnOnce(&dyn Keeper) -> Option<T>) -> Option<T> {
     let keeper = KEEPER
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    keeper.as_ref()?.sign(key, scheme, message)
+    ask(keeper.as_deref()?)
 }
 
-fn public_key(number: u16) -> Option<PKey<Public>> {
-    let keys = PUBLIC_KEYS
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    keys.get(&number).cloned()
-}
-
-/// A key object for the public key of that number: usable wherever OpenSSL wants a private key.
-pub fn private_key(number: u16) -> Result<PKey<Private>, ErrorStack> {
-    let algorithm = match public_key(number).map(|key| key.id()) {
-        Some(Id::RSA) => c"RSA",
-        Some(Id::EC) => c"EC",
+/// A key object for the key of that number and with this public half: usable wherever OpenSSL wants a private key.
+pub fn private_key(number: u16, public: &PKeyRef<Public>) -> Result<PKey<Private>, ErrorStack> {
+    let algorithm = match public.id() {
+        Id::RSA => c"RSA",
+        Id::EC => c"EC",
         _ => c"ED25519",
     };
+    PUBLIC.set(Some(public.to_owned()));
     let mut value = c_uint::from(number);
     // SAFETY: the list is closed, and points to `value`, which outlives the call.
-    unsafe {
+    let made = unsafe {
         let parameters = [
             openssl_sys::OSSL_PARAM_construct_uint(key::NUMBER.as_ptr(), &mut value),
             openssl_sys::OSSL_PARAM_construct_end(),
@@ -123,7 +132,9 @@ pub fn private_key(number: u16) -> Result<PKey<Private>, ErrorStack> {
             ffi::KEYPAIR,
             parameters.as_ptr(),
         )
-    }
+    };
+    PUBLIC.take();
+    made
 }
 
 /// Makes a key of the provider that has these properties.
@@ -155,34 +166,6 @@ unsafe fn from_data<T>(
             return Err(ErrorStack::get());
         }
         Ok(PKey::from_ptr(made))
-    }
-}
-
-/// Adds an intermediate certificate to the chain of the certificate that was set last. The safe wrapper knows
-/// only one chain for all certificates of a context.
-pub fn add_to_chain(context: &mut SslContextBuilder, certificate: &X509) -> Result<(), ErrorStack> {
-    const SSL_CTRL_CHAIN_CERT: c_int = 89;
-    // SAFETY: with 1 as third argument OpenSSL takes a reference of its own to the certificate.
-    let done = unsafe {
-        openssl_sys::SSL_CTX_ctrl(
-            context.as_ptr(),
-            SSL_CTRL_CHAIN_CERT,
-            1,
-            certificate.as_ptr().cast(),
-        )
-    };
-    match done {
-        1 => Ok(()),
-        _ => Err(ErrorStack::get()),
-    }
-}
-
-/// Adds a list of revoked certificates to those that chains are checked against.
-pub fn add_revoked(store: &mut X509StoreBuilderRef, list: &X509Crl) -> Result<(), ErrorStack> {
-    // SAFETY: the store takes a reference of its own to the list.
-    match unsafe { ffi::X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) } {
-        1 => Ok(()),
-        _ => Err(ErrorStack::get()),
     }
 }
 
