@@ -10,4 +10,5 @@ pub mod role;
 mod safe;
 mod sandbox;
 pub mod session;
+pub mod store;
 pub mod terminator;

@@ -33,6 +33,11 @@ pub fn take_up(name: &CStr) {
     signal::unblock_all();
 }
 
+/// Gives another name to a child that goes on in its parent's role.
+pub fn rename(name: &CStr) {
+    let _ = prctl::set_name(name);
+}
+
 /// The same for a session, which was forked by a process that had taken up its role. SIGTERM ends it, and its
 /// connection with it, so that an administrator can.
 pub fn take_up_session() {

@@ -78,9 +78,8 @@ const READING: [i64; 5] = [
     libc::SYS_statx,
 ];
 
-/// What the lookup process needs beyond that, to ask servers of its own choice. It cannot listen.
-const ASKING: [i64; 5] = [
-    libc::SYS_bind,
+/// What those need beyond that who ask servers. They cannot listen.
+const ASKING: [i64; 4] = [
     libc::SYS_connect,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
@@ -104,11 +103,24 @@ pub fn confine_terminator() -> Result<(), String> {
 
 /// For the lookup process: sockets, but of the internet's two families alone.
 pub fn confine_lookup() -> Result<(), String> {
-    let families = [libc::AF_INET, libc::AF_INET6].map(|family| is(0, family as u64));
-    apply(&ASKING, vec![(libc::SYS_socket, families.into())])
+    let more = [&ASKING[..], &[libc::SYS_bind]].concat();
+    apply(&more, vec![sockets(&[libc::AF_INET, libc::AF_INET6])])
 }
 
-/// Takes from a session what its parent's calls leave it: making processes.
+/// For the store of sessions: sockets of the families that its server may have; none without a server.
+pub fn confine_store(families: &[libc::c_int]) -> Result<(), String> {
+    match families {
+        [] => install(&[]),
+        _ => apply(&ASKING, vec![sockets(families)]),
+    }
+}
+
+fn sockets(families: &[libc::c_int]) -> Ruled {
+    let families = families.iter().map(|&family| is(0, family as u64));
+    (libc::SYS_socket, families.collect())
+}
+
+/// Takes from a session or a signer what its parent's calls leave it: making processes.
 pub fn confine_child() {
     // Lowering a limit cannot fail.
     let _ = setrlimit(Resource::RLIMIT_NPROC, 0, 0);
@@ -164,8 +176,8 @@ mod tests {
     use super::*;
     use std::fs::File;
     use std::io;
-    use std::net::{TcpListener, UdpSocket};
-    use std::os::unix::net::UnixDatagram;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
     use std::process::Command;
 
     fn is_denied<T>(result: io::Result<T>) -> bool {
@@ -189,5 +201,28 @@ mod tests {
             Ok::<_, String>((asked, denied))
         });
         assert_eq!(confined.join().unwrap(), Ok((true, [true; 6])));
+    }
+
+    #[test]
+    fn the_store_reaches_a_server_of_the_kind_it_has_and_nobody_else() {
+        let reached = |families: &'static [libc::c_int]| {
+            let confined = std::thread::spawn(move || {
+                confine_store(families)?;
+                Ok::<_, String>([
+                    // Nobody is there: what counts is that it may be tried.
+                    is_denied(TcpStream::connect("127.0.0.1:9")),
+                    is_denied(UnixStream::connect("/sslserver-no-such-file")),
+                    is_denied(UdpSocket::bind("127.0.0.1:0")),
+                    is_denied(File::open("/dev/null")),
+                    is_denied(Command::new("/bin/true").spawn()),
+                ])
+            });
+            confined.join().unwrap()
+        };
+        assert_eq!(reached(&[]), Ok([true; 5]));
+        let internet = reached(&[libc::AF_INET, libc::AF_INET6]);
+        assert_eq!(internet, Ok([false, true, true, true, true]));
+        let unix = reached(&[libc::AF_UNIX]);
+        assert_eq!(unix, Ok([true, false, true, true, true]));
     }
 }

@@ -201,7 +201,7 @@ fn info(input: &mut Reader<'_>) -> Option<Option<Vec<u8>>> {
     Some(Some(bytes.to_vec()).filter(|bytes| !bytes.is_empty()))
 }
 
-fn put_address(out: &mut Writer, address: SocketAddr) {
+pub(super) fn put_address(out: &mut Writer, address: SocketAddr) {
     match address {
         SocketAddr::V4(address) => {
             out.byte(4);
@@ -218,7 +218,7 @@ fn put_address(out: &mut Writer, address: SocketAddr) {
     out.short(address.port());
 }
 
-fn address(input: &mut Reader<'_>) -> Option<SocketAddr> {
+pub(super) fn address(input: &mut Reader<'_>) -> Option<SocketAddr> {
     match input.byte()? {
         4 => {
             let ip = IpAddr::from(Ipv4Addr::from_bits(input.word()?));

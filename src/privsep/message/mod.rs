@@ -4,11 +4,13 @@
 mod keeper;
 pub mod lookup;
 mod session;
+mod store;
 mod terminator;
 
 pub use keeper::{Chain, FromKeeper, Heritage, NewSession, PublicPart, Reply, Request, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, SessionReport};
+pub use store::{Found, NewWorker, StoreReport, ToStore};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 
 use super::channel::{Channel, Message, Reader, Writer};
@@ -28,6 +30,10 @@ pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
 pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
 pub type ListenerToLookup = Channel<ToLookup, FromLookup>;
 pub type LookupToListener = Channel<FromLookup, ToLookup>;
+pub type ParentToStore = Channel<NewWorker, StoreReport>;
+pub type StoreToParent = Channel<StoreReport, NewWorker>;
+pub type WorkerToStore = Channel<ToStore, Found>;
+pub type StoreToWorker = Channel<Found, ToStore>;
 pub type ListenerToSession = Channel<Nothing, SessionReport>;
 pub type SessionToListener = Channel<SessionReport, Nothing>;
 
