@@ -6,6 +6,7 @@ pub mod keeper;
 mod line;
 pub mod lookup;
 pub mod message;
+pub mod resolver;
 pub mod role;
 mod safe;
 mod sandbox;

@@ -3,6 +3,7 @@
 
 mod keeper;
 pub mod lookup;
+pub mod resolver;
 mod session;
 mod store;
 mod terminator;
@@ -34,6 +35,8 @@ pub type ParentToStore = Channel<NewWorker, StoreReport>;
 pub type StoreToParent = Channel<StoreReport, NewWorker>;
 pub type WorkerToStore = Channel<ToStore, Found>;
 pub type StoreToWorker = Channel<Found, ToStore>;
+pub type ParentToResolver = Channel<Nothing, resolver::Resolved>;
+pub type ResolverToParent = Channel<resolver::Resolved, Nothing>;
 pub type ListenerToSession = Channel<Nothing, SessionReport>;
 pub type SessionToListener = Channel<SessionReport, Nothing>;
 
