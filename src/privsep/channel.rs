@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::sys::{descriptor, message};
 
@@ -112,6 +114,12 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// Waits for the next message.
     pub fn receive(&self) -> Result<(In, Vec<OwnedFd>), ChannelError> {
         self.take(true)?.ok_or(ChannelError::Closed)
+    }
+
+    /// Has [`Channel::receive`] wait no longer than this from now on; the channel counts as closed then.
+    pub fn limit_waits(&self, time: Duration) -> Result<(), Errno> {
+        let time = TimeVal::milliseconds(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        setsockopt(&self.end, sockopt::ReceiveTimeout, &time)
     }
 
     /// Waits for the next message, but no longer than this.

@@ -8,6 +8,7 @@ use openssl::pkey::{PKey, Private};
 use super::message::{Chain, PublicPart};
 use crate::tls::material::{self, Files, MOST_KEYS, SetFiles, Unusable};
 use crate::tls::pair::Pair;
+use crate::tls::pems::{self, PemFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
 use crate::tls::tickets::TicketSecrets;
@@ -34,6 +35,15 @@ pub struct KeySet {
 }
 
 impl Safe {
+    pub fn new(password: Option<Vec<u8>>, tickets: TicketSecrets) -> Safe {
+        Safe {
+            password,
+            keys: Vec::new(),
+            sets: HashMap::new(),
+            tickets,
+        }
+    }
+
     /// Reads a set and keeps it. Answers with what there is to say about it.
     pub fn load(
         &mut self,
@@ -64,6 +74,32 @@ impl Safe {
         parts.extend(trust.revoked.into_iter().map(PublicPart::Revoked));
         parts.push(PublicPart::End(number));
         self.sets.insert(number, KeySet { parts, dh_bits });
+        Ok(loaded.warnings)
+    }
+
+    /// Everything that a worker is told.
+    pub fn parts(&self) -> impl Iterator<Item = &PublicPart> {
+        self.sets.values().flat_map(|set| &set.parts)
+    }
+
+    /// Reads what the proxy serves and keeps it as the set 0: the n-th PEM has the key of the number n. Answers with
+    /// what there is to say about it.
+    pub fn load_pems(&mut self, wanted: &PemFiles) -> Result<Vec<String>, Unusable> {
+        let loaded = pems::load(&Files::default(), wanted)?;
+        let mut parts = Vec::new();
+        for pem in loaded.pems {
+            let chain = self.keep(pem.pair, wanted.oldest, true).map(|chain| Chain {
+                staple: pem.staple,
+                dh: pem.dh.map(|dh| dh.pem).unwrap_or_default(),
+                ..chain
+            });
+            parts.extend(chain.map(PublicPart::Chain));
+        }
+        for (list, certificates) in (0..).zip(loaded.authorities) {
+            parts.extend(anchors(list, certificates));
+        }
+        parts.push(PublicPart::End(0));
+        self.sets.insert(0, KeySet { parts, dh_bits: 0 });
         Ok(loaded.warnings)
     }
 

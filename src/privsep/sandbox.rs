@@ -86,6 +86,15 @@ const ASKING: [i64; 4] = [
     libc::SYS_setsockopt,
 ];
 
+/// What a worker needs beyond that, to take clients and to reach backends. It cannot bind and cannot listen.
+const PROXYING: [i64; 5] = [
+    libc::SYS_accept4,
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_setsockopt,
+];
+
 /// For the keeper: files inside its root to read, but no new process and no socket.
 pub fn confine_keeper() -> Result<(), String> {
     let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
@@ -118,6 +127,18 @@ pub fn confine_store(families: &[libc::c_int]) -> Result<(), String> {
 fn sockets(families: &[libc::c_int]) -> Ruled {
     let families = families.iter().map(|&family| is(0, family as u64));
     (libc::SYS_socket, families.collect())
+}
+
+/// For a worker: sockets of the families that backends have.
+pub fn confine_worker() -> Result<(), String> {
+    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
+    let families = families.map(|family| is(0, family as u64));
+    apply(&PROXYING, vec![(libc::SYS_socket, families.into())])
+}
+
+/// For a keeper that has read everything and forks a signer for each worker.
+pub fn confine_safe() -> Result<(), String> {
+    install(&FORKING)
 }
 
 /// Takes from a session or a signer what its parent's calls leave it: making processes.

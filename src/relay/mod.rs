@@ -3,3 +3,4 @@
 pub mod buffer;
 pub mod plain;
 pub mod pump;
+pub mod wheel;

@@ -7,12 +7,14 @@ pub mod resolver;
 mod session;
 mod store;
 mod terminator;
+mod worker;
 
 pub use keeper::{Chain, FromKeeper, Heritage, NewSession, PublicPart, Reply, Request, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, SessionReport};
 pub use store::{Found, NewWorker, StoreReport, ToStore};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
+pub use worker::{Finish, Finished, FromWorker, Target, ToWorker};
 
 use super::channel::{Channel, Message, Reader, Writer};
 
@@ -31,6 +33,11 @@ pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
 pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
 pub type ListenerToLookup = Channel<ToLookup, FromLookup>;
 pub type LookupToListener = Channel<FromLookup, ToLookup>;
+/// A worker asks its signer as a session asks the keeper, but as often as it shakes hands.
+pub type WorkerToSigner = Channel<Request, Reply>;
+pub type SignerToWorker = Channel<Reply, Request>;
+pub type ParentToWorker = Channel<ToWorker, FromWorker>;
+pub type WorkerToParent = Channel<FromWorker, ToWorker>;
 pub type ParentToStore = Channel<NewWorker, StoreReport>;
 pub type StoreToParent = Channel<StoreReport, NewWorker>;
 pub type WorkerToStore = Channel<ToStore, Found>;

@@ -1,0 +1,47 @@
+//! The signer: a child of the keeper that shares its keys and serves one worker, so that no worker's signature waits
+//! behind another's. It has no network and answers nothing but handshakes and tickets.
+#![forbid(unsafe_code)]
+
+use super::message::{KeeperToTerminator, Reply, Request, SignerToWorker};
+use super::role;
+use super::safe::Safe;
+use super::sandbox;
+use crate::tls::tickets;
+
+/// Tells the worker what everybody may know, then serves it to its end.
+pub fn run(safe: &mut Safe, publish: KeeperToTerminator, worker: SignerToWorker) -> u8 {
+    role::rename(c"ssl-signer");
+    sandbox::confine_child();
+    for part in safe.parts() {
+        if publish.send(part, &[]).is_err() {
+            return 0;
+        }
+    }
+    // What was told stays: it is the keeper's memory, and freeing it here would be what copies it.
+    drop(publish);
+    // Ends when the worker does, or breaks its word.
+    while let Ok((request, _)) = worker.receive() {
+        let mut reply = Reply {
+            signature: Vec::new(),
+            opened: None,
+            fresh: None,
+        };
+        match request {
+            Request::Sign {
+                key,
+                scheme,
+                message,
+            } => match safe.sign(key, scheme, &message) {
+                Ok(signature) => reply.signature = signature,
+                // Whoever asks for that is no worker of ours any more.
+                Err(_) => return 111,
+            },
+            Request::Open(name) => reply.opened = safe.tickets.open(name, tickets::now()),
+            Request::Fresh => reply.fresh = safe.tickets.fresh(tickets::now()).ok(),
+        }
+        if worker.send(&reply, &[]).is_err() {
+            return 0;
+        }
+    }
+    0
+}
