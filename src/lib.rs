@@ -6,6 +6,7 @@ pub mod privsep;
 pub mod relay;
 pub mod rules;
 pub mod sslserver;
+pub mod stud;
 pub mod sys;
 pub mod tcprules;
 pub mod tls;
