@@ -7,6 +7,7 @@
     reason = "each test file uses its own part of the harness"
 )]
 
+pub mod backend;
 pub mod client;
 pub mod daemon;
 pub mod dnsmasq;
@@ -23,8 +24,10 @@ pub mod responder;
 pub mod server;
 pub mod setup;
 pub mod shown;
+pub mod stud;
 pub mod tempdir;
 
+pub use backend::{Accepted, Backend, Serving};
 pub use client::{Client, Dial, End, Ending, showing};
 pub use daemon::Daemon;
 pub use dnsmasq::Dnsmasq;
@@ -38,6 +41,7 @@ pub use responder::Responder;
 pub use server::Server;
 pub use setup::Setup;
 pub use shown::Shown;
+pub use stud::{Running, Stud};
 pub use tempdir::TempDir;
 
 use std::time::{Duration, Instant};
