@@ -10,3 +10,4 @@ pub mod stud;
 pub mod sys;
 pub mod tcprules;
 pub mod tls;
+pub mod tunnel;
