@@ -1,8 +1,9 @@
-//! Addresses, counts of clients, listening sockets, what proxies announce and what we announce as one, and floods.
+//! Addresses, host names, counts of clients, listening sockets, what proxies announce and what we announce as one, and floods.
 
 pub mod address;
 pub mod census;
 pub mod flood;
+pub mod host_name;
 pub mod listen;
 pub mod metrics;
 pub mod preamble;

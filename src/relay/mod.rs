@@ -1,6 +1,8 @@
 //! Moving bytes between two peers, whole and in order, with bounded memory.
 
 pub mod buffer;
+pub mod forward;
+pub mod pipes;
 pub mod plain;
 pub mod pump;
 pub mod wheel;

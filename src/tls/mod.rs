@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod choice;
 pub mod client;
+pub mod client_hello;
 pub mod context;
 pub mod environment;
 pub mod folder;
