@@ -5,6 +5,7 @@ pub mod net;
 pub mod privsep;
 pub mod relay;
 pub mod rules;
+pub mod sniproxy;
 pub mod sslserver;
 pub mod stud;
 pub mod sys;

@@ -10,7 +10,7 @@ pub mod pem_keeper;
 pub mod resolver;
 pub mod role;
 mod safe;
-mod sandbox;
+pub(crate) mod sandbox;
 pub mod session;
 pub mod signer;
 pub mod store;

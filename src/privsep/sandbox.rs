@@ -95,6 +95,20 @@ const PROXYING: [i64; 5] = [
     libc::SYS_setsockopt,
 ];
 
+/// What the router needs beyond that, to find and reach backends. It opens no file: a directory that it enters need not be
+/// opened, and of the files in it only the existence counts.
+const ROUTING: [i64; 9] = [
+    libc::SYS_accept4,
+    libc::SYS_chdir,
+    libc::SYS_connect,
+    libc::SYS_fchdir,
+    libc::SYS_fstat,
+    libc::SYS_getsockname,
+    libc::SYS_newfstatat,
+    libc::SYS_pipe2,
+    libc::SYS_splice,
+];
+
 /// For the keeper: files inside its root to read, but no new process and no socket.
 pub fn confine_keeper() -> Result<(), String> {
     let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
@@ -139,6 +153,11 @@ pub fn confine_worker() -> Result<(), String> {
 /// For a keeper that has read everything and forks a signer for each worker.
 pub fn confine_safe() -> Result<(), String> {
     install(&FORKING)
+}
+
+/// For the router: connections to Unix sockets, and from wherever it listens.
+pub fn confine_router() -> Result<(), String> {
+    apply(&ROUTING, vec![sockets(&[libc::AF_UNIX])])
 }
 
 /// Takes from a session or a signer what its parent's calls leave it: making processes.
