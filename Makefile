@@ -13,7 +13,8 @@ PAGES = $(wildcard man/*.[1-8])
 help:
 	@echo 'make run [PORT=8443]                build, and serve https://localhost:8443/ with a throw-away certificate'
 	@echo 'make test                           check everything'
-	@echo 'make bench [ARGS=]                  measure against stunnel, socat and tcpserver; ARGS=--help for more'
+	@echo 'make bench [ARGS=]                  measure sslserver against stunnel, socat and tcpserver; ARGS=--help for more'
+	@echo 'make bench ARGS=proxies             measure stud against haproxy, nginx, hitch and stunnel'
 	@echo 'make build                          build in release mode'
 	@echo 'make install [PREFIX=] [DESTDIR=]   programs and manual pages, below /usr/local if not told otherwise'
 	@echo 'make clean                          remove what was built'

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 
 use openssl::ssl::SslVersion;
 
-use crate::account::Home;
 use crate::client::Client;
-use crate::process::Server;
-use crate::rows::Load;
-use crate::servers::Peer;
-use crate::setup::Materials;
-
-/// In the order of `Load::figures`; None where this machine cannot tell.
-pub type Sample = Vec<Option<f64>>;
+use crate::common::account::Home;
+use crate::common::process::{Server, free_port};
+use crate::common::rows::{Peer, Sample};
+use crate::materials::Materials;
+use crate::rows::Work;
+use crate::servers::{Start, Wish};
 
 /// For all connections of one row together.
 const WORK_LIMIT: Duration = Duration::from_secs(300);
@@ -24,19 +22,26 @@ const REPLY: &[u8] = b"hello\n";
 
 /// None: this peer takes no part in this row.
 pub fn measure(
-    load: Load,
+    load: Work,
     tls: SslVersion,
-    peer: &Peer,
+    peer: &Peer<Start>,
     materials: &Materials,
     home: Option<&Home>,
 ) -> Result<Option<Sample>, String> {
-    let refuse = matches!(load, Load::Refused { .. });
-    // What is downloaded to warm up is as much as what is counted: the application says how much.
-    let Some(server) = Server::start(peer, &load.application(), refuse, materials, home)? else {
+    let port = free_port()?;
+    let wish = Wish {
+        port,
+        // What is downloaded to warm up is as much as what is counted: the application says how much.
+        application: &load.application(),
+        refuse: matches!(load, Work::Refused { .. }),
+        materials,
+    };
+    let Some(command) = (peer.how.command)(&wish)? else {
         return Ok(None);
     };
-    let client = if peer.tls {
-        Client::tls(server.address, tls, &materials.certificate_der)
+    let server = Server::start(peer, port, command, &materials.scratch, home)?;
+    let client = if peer.how.tls {
+        Client::tls(server.address, tls, &materials.identity.certificate_der)
             .map_err(|e| format!("unable to prepare TLS: {e}"))?
     } else {
         Client::plain(server.address)
@@ -46,48 +51,28 @@ pub fn measure(
         .map_err(|complaint| server.with_log(&complaint))
 }
 
-fn run(load: Load, client: &Client, server: &Server) -> Result<Sample, String> {
+fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
     match load {
-        Load::Replies { count, clients } => {
+        Work::Replies { count, clients } => {
             let work = |count| many(count, clients, || client.expect_reply(REPLY));
-            let (cpu, wall) = counted(server, || work(WARM_UP), || work(count))?;
+            let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
             Ok(per(count as f64, cpu, wall))
         }
-        Load::Refused { count } => {
+        Work::Refused { count } => {
             let work = |count| many(count, 1, || client.expect_refusal());
-            let (cpu, wall) = counted(server, || work(WARM_UP), || work(count))?;
+            let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
             Ok(per(count as f64, cpu, wall))
         }
-        Load::Download { bytes } => {
-            let (cpu, wall) = counted(server, || Ok(()), || client.download(bytes))?;
+        Work::Download { bytes } => {
+            let (cpu, wall) = server.counted(|| Ok(()), || client.download(bytes))?;
             Ok(per(milliseconds_per_gb(bytes), cpu, wall))
         }
-        Load::Upload { bytes } => {
-            let (cpu, wall) = counted(server, || client.upload(1), || client.upload(bytes))?;
+        Work::Upload { bytes } => {
+            let (cpu, wall) = server.counted(|| client.upload(1), || client.upload(bytes))?;
             Ok(per(milliseconds_per_gb(bytes), cpu, wall))
         }
-        Load::Idle { few, many } => idle(few, many, client, server),
+        Work::Idle { few, many } => idle(few, many, client, server),
     }
-}
-
-/// CPU time and time, both in microseconds, of the work and all that it leaves to be done.
-fn counted(
-    server: &Server,
-    warm_up: impl FnOnce() -> Result<(), String>,
-    work: impl FnOnce() -> Result<(), String>,
-) -> Result<(Option<f64>, f64), String> {
-    warm_up()?;
-    let at_rest = server.settled()?;
-    let before = server.cpu_us();
-    let start = Instant::now();
-    work()?;
-    let wall = start.elapsed().as_secs_f64() * 1e6;
-    server.wait_for_rest(at_rest)?;
-    let cpu = server
-        .cpu_us()
-        .zip(before)
-        .map(|(after, before)| after - before);
-    Ok((cpu, wall))
 }
 
 fn per(units: f64, cpu: Option<f64>, wall: f64) -> Sample {

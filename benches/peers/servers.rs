@@ -5,17 +5,14 @@
 //! set, and log errors only: sslserver -Q, tcpserver -Q, stunnel debug = 3, socat without -d.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::setup::Materials;
+use crate::common::rows::{Command, Peer};
+use crate::materials::Materials;
 
-pub struct Peer {
-    pub name: &'static str,
-    /// Debian's package, for its version; empty for ours.
-    pub package: &'static str,
-    pub program: &'static str,
+pub struct Start {
     pub tls: bool,
+    /// None: this peer cannot do what is asked.
     pub command: fn(&Wish) -> Result<Option<Command>, String>,
 }
 
@@ -28,40 +25,46 @@ pub struct Wish<'a> {
     pub materials: &'a Materials,
 }
 
-#[derive(Default)]
-pub struct Command {
-    pub arguments: Vec<String>,
-    pub environment: Vec<(&'static str, PathBuf)>,
-}
-
-pub const PEERS: &[Peer] = &[
+pub const PEERS: &[Peer<Start>] = &[
     Peer {
         name: "sslserver",
         package: "",
         program: env!("CARGO_BIN_EXE_sslserver"),
-        tls: true,
-        command: sslserver,
+        needs: &[],
+        how: Start {
+            tls: true,
+            command: sslserver,
+        },
     },
     Peer {
         name: "stunnel",
         package: "stunnel4",
         program: "/usr/bin/stunnel4",
-        tls: true,
-        command: stunnel,
+        needs: &[],
+        how: Start {
+            tls: true,
+            command: stunnel,
+        },
     },
     Peer {
         name: "socat",
         package: "socat",
         program: "/usr/bin/socat",
-        tls: true,
-        command: socat,
+        needs: &[],
+        how: Start {
+            tls: true,
+            command: socat,
+        },
     },
     Peer {
         name: "tcpserver",
         package: "ucspi-tcp-ipv6",
         program: "/usr/bin/tcpserver",
-        tls: false,
-        command: tcpserver,
+        needs: &[],
+        how: Start {
+            tls: false,
+            command: tcpserver,
+        },
     },
 ];
 
@@ -78,8 +81,8 @@ fn sslserver(wish: &Wish) -> Result<Option<Command>, String> {
     }
     arguments.extend(ucspi_place(wish));
     let environment = vec![
-        ("CERTFILE", wish.materials.certificate.clone()),
-        ("KEYFILE", wish.materials.key.clone()),
+        ("CERTFILE", wish.materials.identity.certificate.clone()),
+        ("KEYFILE", wish.materials.identity.key.clone()),
     ];
     Ok(Some(Command {
         arguments,
@@ -120,12 +123,14 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
          [bench]\naccept = 127.0.0.1:{}\ncert = {}\nkey = {}\npty = no\n\
          exec = {exec}\nexecArgs = {exec} {}\n",
         wish.port,
-        text(&wish.materials.certificate),
-        text(&wish.materials.key),
+        text(&wish.materials.identity.certificate),
+        text(&wish.materials.identity.key),
         arguments.join(" "),
     );
-    let file = wish.materials.directory.join("stunnel.conf");
-    fs::write(&file, settings).map_err(|e| format!("unable to write {}: {e}", file.display()))?;
+    let file = wish
+        .materials
+        .scratch
+        .write("stunnel.conf", settings.as_bytes())?;
     Ok(Some(Command {
         arguments: vec![text(&file)],
         ..Command::default()
@@ -137,8 +142,8 @@ fn socat(wish: &Wish) -> Result<Option<Command>, String> {
     let listen = format!(
         "OPENSSL-LISTEN:{},bind=127.0.0.1,reuseaddr,fork,backlog={BACKLOG},nodelay,verify=0,cert={},key={}{}",
         wish.port,
-        text(&wish.materials.certificate),
-        text(&wish.materials.key),
+        text(&wish.materials.identity.certificate),
+        text(&wish.materials.identity.key),
         if wish.refuse {
             ",range=192.0.2.0/24"
         } else {

@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::account::{self, ENTER, Group, Home, Memory};
-use crate::patience::{Patience, until};
-use crate::servers::{Peer, Wish};
-use crate::setup::Materials;
+use super::account::{self, ENTER, Group, Home, Memory};
+use super::patience::{Patience, until};
+use super::rows::{self, Peer};
+use super::scratch::Scratch;
 
 pub struct Server {
     pub address: SocketAddr,
@@ -24,31 +25,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// None: this peer cannot do what is asked.
-    pub fn start(
-        peer: &Peer,
-        application: &[String],
-        refuse: bool,
-        materials: &Materials,
+    /// The command makes it listen on this port of 127.0.0.1.
+    pub fn start<H>(
+        peer: &Peer<H>,
+        port: u16,
+        command: rows::Command,
+        scratch: &Scratch,
         home: Option<&Home>,
-    ) -> Result<Option<Server>, String> {
-        let port = free_port()?;
-        let wish = Wish {
-            port,
-            application,
-            refuse,
-            materials,
-        };
-        let Some(command) = (peer.command)(&wish)? else {
-            return Ok(None);
-        };
-
+    ) -> Result<Server, String> {
         let trouble = |e: std::io::Error| format!("unable to start {}: {e}", peer.program);
         let group = home
             .map(|home| home.group(&format!("{}-{port}", peer.name)))
             .transpose()
             .map_err(trouble)?;
-        let log = materials.directory.join(format!("{}.log", peer.name));
+        let log = scratch.directory.join(format!("{}.log", peer.name));
         let output = File::create(&log).map_err(trouble)?;
         let mut shell = Command::new("/bin/sh");
         match &group {
@@ -89,7 +79,29 @@ impl Server {
         }
         server.program =
             fs::read_link(format!("/proc/{}/exe", server.child.id())).map_err(trouble)?;
-        Ok(Some(server))
+        Ok(server)
+    }
+
+    /// CPU time and time, both in microseconds, of the work and all that it leaves to be done.
+    pub fn counted(
+        &self,
+        warm_up: impl FnOnce() -> Result<(), String>,
+        work: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(Option<f64>, f64), String> {
+        warm_up()?;
+        let at_rest = self.settled()?;
+        let before = self.cpu_us();
+        let start = Instant::now();
+        work()?;
+        let wall = start.elapsed().as_secs_f64() * 1e6;
+        self.wait_for_rest(at_rest)?;
+        // Where no process ends with a connection, its last steps may still be to come.
+        self.settled()?;
+        let cpu = self
+            .cpu_us()
+            .zip(before)
+            .map(|(after, before)| after - before);
+        Ok((cpu, wall))
     }
 
     /// Waits until the number of processes stays the same for a while, and gives it.
@@ -111,7 +123,7 @@ impl Server {
     }
 
     /// Waits until no more processes are left than at rest, so that all of the work is on the account.
-    pub fn wait_for_rest(&self, at_rest: usize) -> Result<(), String> {
+    fn wait_for_rest(&self, at_rest: usize) -> Result<(), String> {
         let rests = until(Patience::LONG, || self.pids().len() <= at_rest);
         if rests {
             return Ok(());
@@ -122,7 +134,7 @@ impl Server {
         )))
     }
 
-    pub fn cpu_us(&self) -> Option<f64> {
+    fn cpu_us(&self) -> Option<f64> {
         self.group.as_ref()?.cpu_us()
     }
 
@@ -210,7 +222,7 @@ fn lives(pid: i32) -> bool {
 }
 
 /// Nobody else listens there now; that somebody takes it before the server does shows as a failed start.
-fn free_port() -> Result<u16, String> {
+pub fn free_port() -> Result<u16, String> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

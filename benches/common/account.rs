@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
-use crate::patience::{Patience, until};
+use super::patience::{Patience, until};
 
 /// Where control groups can be made, if anywhere.
 pub struct Home {

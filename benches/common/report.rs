@@ -6,22 +6,22 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::json::{array, number, object, string};
-use crate::measure::Sample;
-use crate::rows::{Aim, Row};
-use crate::servers::Peer;
-use crate::setup::package_version;
-use crate::statistics::{Spread, short, spread};
-
-const OURS: &str = "sslserver";
+use super::driver::Bench;
+use super::json::{array, number, object, string};
+use super::machine::package_version;
+use super::rows::{Aim, Load, Peer, Row, Sample};
+use super::statistics::{Spread, short, spread};
 
 pub struct Report {
+    ours: &'static str,
+    cpu_of: &'static str,
     machine: Vec<(&'static str, String)>,
     rounds: u32,
     scale: f64,
     /// Name and version.
     present: Vec<(&'static str, String)>,
-    absent: Vec<&'static str>,
+    /// Name, and the file that is not there.
+    absent: Vec<(&'static str, &'static str)>,
     samples: BTreeMap<Key, Vec<Sample>>,
     failures: BTreeMap<Key, String>,
 }
@@ -30,14 +30,14 @@ pub struct Report {
 type Key = (&'static str, &'static str);
 
 impl Report {
-    pub fn new(
+    pub fn new<B: Bench>(
         machine: Vec<(&'static str, String)>,
         rounds: u32,
         scale: f64,
-        present: &[&Peer],
-        absent: &[&Peer],
+        present: &[&Peer<B::How>],
+        absent: Vec<(&'static str, &'static str)>,
     ) -> Report {
-        let version = |peer: &Peer| match peer.package {
+        let version = |peer: &Peer<B::How>| match peer.package {
             "" => "this tree".to_owned(),
             package => format!(
                 "{package} {}",
@@ -45,6 +45,8 @@ impl Report {
             ),
         };
         Report {
+            ours: B::OURS,
+            cpu_of: B::CPU_OF,
             machine,
             rounds,
             scale,
@@ -52,7 +54,7 @@ impl Report {
                 .iter()
                 .map(|peer| (peer.name, version(peer)))
                 .collect(),
-            absent: absent.iter().map(|peer| peer.name).collect(),
+            absent,
             samples: BTreeMap::new(),
             failures: BTreeMap::new(),
         }
@@ -85,15 +87,16 @@ impl Report {
             .map(|(name, version)| format!("{name} ({version})"))
             .collect();
         println!("servers: {}", servers.join(", "));
-        for name in &self.absent {
-            println!("skipped, not installed: {name}");
+        for (name, file) in &self.absent {
+            println!("skipped: {name}, for there is no {file}");
         }
         println!("rounds: {}, part of the work: {}", self.rounds, self.scale);
     }
 
-    pub fn print(&self, rows: &[&'static Row]) {
+    pub fn print<L: Load>(&self, rows: &[&'static Row<L>]) {
         println!(
-            "\nMedians (smallest–largest). CPU is that of all processes of the server, applications included."
+            "\nMedians (smallest–largest). CPU is that of {}.",
+            self.cpu_of
         );
         println!(
             "The kernel's work for a loopback packet is mostly charged to whoever sends it: the client's share is not in these figures."
@@ -107,7 +110,7 @@ impl Report {
         }
     }
 
-    fn print_peer(&self, row: &'static Row, name: &'static str) {
+    fn print_peer<L: Load>(&self, row: &'static Row<L>, name: &'static str) {
         if let Some(complaint) = self.failures.get(&(row.key, name)) {
             println!("  {name:<10} FAILED: {complaint}");
             return;
@@ -130,45 +133,60 @@ impl Report {
             };
             line.push_str(&format!("  {figure_text:<34}"));
         }
-        if name != row.reference
+        if let Some(reference) = self.reference(row)
+            && name != reference
             && let Some(ratio) = self.ratio(row, name)
         {
             line.push_str(&format!(
-                "  {:.2} of {} ({:.2}–{:.2})",
-                ratio.median, row.reference, ratio.least, ratio.most
+                "  {:.2} of {reference} ({:.2}–{:.2})",
+                ratio.median, ratio.least, ratio.most
             ));
         }
         println!("{}", line.trim_end());
     }
 
-    fn print_aim(&self, row: &'static Row) {
+    fn print_aim<L: Load>(&self, row: &'static Row<L>) {
         let (text, value, limit) = match row.aim {
             None => return,
             Some(Aim::RatioAtMost(limit)) => (
-                format!("at most {limit} of {}", row.reference),
-                self.ratio(row, OURS).map(|ratio| ratio.median),
+                format!(
+                    "at most {limit} of {}",
+                    self.reference(row).unwrap_or("the best peer")
+                ),
+                self.ratio(row, self.ours).map(|ratio| ratio.median),
                 limit,
             ),
             Some(Aim::AtMost(limit)) => {
                 let unit = row.load.figures().first().map_or("", |figure| figure.unit);
                 (
                     format!("at most {limit} {unit}"),
-                    self.spread(row, OURS, 0).map(|s| s.median),
+                    self.spread(row, self.ours, 0).map(|s| s.median),
                     limit,
                 )
             }
         };
         match value {
             Some(value) => println!(
-                "  {} aim of {OURS}: {text}; is {}",
+                "  {} aim of {}: {text}; is {}",
                 verdict(value, limit),
+                self.ours,
                 short(value)
             ),
-            None => println!("  NOT MEASURED aim of {OURS}: {text}"),
+            None => println!("  NOT MEASURED aim of {}: {text}", self.ours),
         }
     }
 
-    fn values(&self, row: &Row, name: &'static str, figure: usize) -> Vec<f64> {
+    /// None where the row leaves it open and no peer was measured.
+    fn reference<L: Load>(&self, row: &Row<L>) -> Option<&'static str> {
+        let medians = self.present.iter().filter_map(|(name, _)| {
+            let median = self.spread(row, name, 0)?.median;
+            (*name != self.ours).then_some((*name, median))
+        });
+        let best = || medians.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        row.reference.or_else(|| best().map(|(name, _)| name))
+    }
+
+    fn values<L>(&self, row: &Row<L>, name: &'static str, figure: usize) -> Vec<f64> {
         let samples = self
             .samples
             .get(&(row.key, name))
@@ -179,15 +197,15 @@ impl Report {
             .collect()
     }
 
-    fn spread(&self, row: &Row, name: &'static str, figure: usize) -> Option<Spread> {
+    fn spread<L>(&self, row: &Row<L>, name: &'static str, figure: usize) -> Option<Spread> {
         spread(self.values(row, name, figure))
     }
 
     /// Of the first figure to that of the reference: of the medians, beside the extremes of the single rounds.
-    fn ratio(&self, row: &Row, name: &'static str) -> Option<Spread> {
+    fn ratio<L: Load>(&self, row: &Row<L>, name: &'static str) -> Option<Spread> {
         let (own, other) = (
             self.values(row, name, 0),
-            self.values(row, row.reference, 0),
+            self.values(row, self.reference(row)?, 0),
         );
         let rounds = spread(
             own.iter()
@@ -199,7 +217,7 @@ impl Report {
         median.is_finite().then_some(Spread { median, ..rounds })
     }
 
-    pub fn write(&self, rows: &[&'static Row], file: &Path) -> io::Result<()> {
+    pub fn write<L: Load>(&self, rows: &[&'static Row<L>], file: &Path) -> io::Result<()> {
         let pairs = |pairs: &[(&'static str, String)]| {
             object(pairs.iter().map(|(name, value)| (*name, string(value))))
         };
@@ -208,7 +226,7 @@ impl Report {
             ("servers", pairs(&self.present)),
             (
                 "skipped",
-                array(self.absent.iter().map(|name| string(name))),
+                array(self.absent.iter().map(|(name, _)| string(name))),
             ),
             ("rounds", self.rounds.to_string()),
             ("scale", number(self.scale)),
@@ -217,11 +235,11 @@ impl Report {
         fs::write(file, text + "\n")
     }
 
-    fn row_json(&self, row: &'static Row) -> String {
+    fn row_json<L: Load>(&self, row: &'static Row<L>) -> String {
         let mut fields = vec![
             ("row", string(row.key)),
             ("title", string(row.title)),
-            ("reference", string(row.reference)),
+            ("reference", string(self.reference(row).unwrap_or_default())),
         ];
         match row.aim {
             Some(Aim::RatioAtMost(limit)) => fields.push(("ratio_at_most", number(limit))),
@@ -239,7 +257,7 @@ impl Report {
         object(fields)
     }
 
-    fn peer_json(&self, row: &'static Row, name: &'static str) -> String {
+    fn peer_json<L: Load>(&self, row: &'static Row<L>, name: &'static str) -> String {
         if let Some(complaint) = self.failures.get(&(row.key, name)) {
             return object([("failed", string(complaint))]);
         }

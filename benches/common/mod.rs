@@ -1,0 +1,13 @@
+//! What the benchmarks share: options, rounds, processes that are started and their accounts, the report.
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod driver;
+mod json;
+mod machine;
+mod patience;
+pub mod process;
+mod report;
+pub mod rows;
+pub mod scratch;
+mod statistics;
