@@ -61,6 +61,101 @@ fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() 
     assert!(page.len() > 30, "{page:?}");
 }
 
+/// The long and short names of the items of a section that begin with an option: `.It Fl f , -frontend Ns = Ns Ar file`.
+fn of_section(page: &str, section: &str) -> Vec<String> {
+    let (_, section) = page.split_once(section).expect("the section");
+    let (section, _) = section.split_once("\n.Sh ").expect("an end of it");
+    let items = section
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Fl "));
+    let words = items.flat_map(str::split_whitespace);
+    let is_letter = |word: &str| word.len() == 1 && word.chars().all(char::is_alphanumeric);
+    let names = words.filter(|word| is_letter(word) || word.starts_with('-'));
+    names.map(|name| format!("-{name}")).collect()
+}
+
+/// The same of the help: `  -n  --workers=NUM|auto`.
+fn of_help(help: &str) -> Vec<String> {
+    let lines = help
+        .lines()
+        .filter(|line| line.trim_start().starts_with('-'));
+    let words = lines.flat_map(str::split_whitespace);
+    let names = words.filter(|word| word.starts_with('-'));
+    let names = names.filter_map(|name| name.split(['=', '[']).next());
+    names.map(str::to_owned).collect()
+}
+
+fn page(name: &str) -> String {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    fs::read_to_string(pages.join(name)).expect(name)
+}
+
+fn help_of_stud() -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stud"));
+    command.arg("--help");
+    common::run(command, b"", common::LIMIT).text()
+}
+
+#[test]
+fn every_option_of_studs_help_has_one_item_in_its_manual_and_no_other_has() {
+    let mut listed = of_section(&page("stud.8"), "\n.Sh OPTIONS\n");
+    let mut known = of_help(&help_of_stud());
+    listed.sort();
+    known.sort();
+    assert_eq!(known, listed, "help on the left, manual on the right");
+    assert!(known.len() > 80, "{known:?}");
+}
+
+/// The keys of the items that begin with one: `.It Ic send-bufsize No = Ar number`, `.It Ic ssl-engine , ocsp-dir`.
+fn keys(page: &str) -> BTreeSet<String> {
+    let items = page.lines().filter_map(|line| line.strip_prefix(".It Ic "));
+    let words = items.flat_map(|item| item.split_whitespace().take_while(|word| *word != "No"));
+    let names = words.filter(|word| *word != ",");
+    names.map(str::to_owned).collect()
+}
+
+/// Keys of blocks stand beside the code, which checks those.
+#[test]
+fn every_setting_of_stud_is_a_key_in_the_manual_of_its_file() {
+    let page = page("stud.conf.5");
+    let listed = keys(&page);
+    let help = help_of_stud();
+    let (settings, commands) = help.split_once("Only on the command line").expect("both");
+    for option in of_help(settings) {
+        // An alias may stand in the text of its key.
+        let key = option.trim_start_matches('-');
+        let is_told = listed.contains(key) || page.contains(&format!("Also\n.Ic {key} .\n"));
+        assert!(is_told || key.len() == 1, "{option}");
+    }
+    for option in of_help(commands) {
+        assert!(!listed.contains(option.trim_start_matches('-')), "{option}");
+    }
+    // What is no key of the file is one of a block, and nothing else.
+    let mut others = listed
+        .iter()
+        .filter(|key| !help.contains(&format!("--{key}")));
+    let unknown = others.find(|key| {
+        let is_known = |block: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_stud"));
+            command.args(["--config=-", "--test"]);
+            let text = format!("{block} = {{ {key} = x }}");
+            let outcome = common::run(command, text.as_bytes(), common::LIMIT);
+            !outcome.stderr.contains("is no key of")
+        };
+        *key != "pem-file" && !is_known("frontend") && !is_known("pem-file")
+    });
+    assert_eq!(unknown, None);
+}
+
+#[test]
+fn the_manual_of_tunnel_and_its_sample_have_the_same_keys() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/tunnel.ini");
+    let sample = fs::read_to_string(sample).expect("the sample");
+    let of_sample = sample.lines().filter_map(|line| line.split_once(" = "));
+    let of_sample = of_sample.map(|(key, _)| key.to_owned()).collect();
+    assert_eq!(keys(&page("tunnel.8")), of_sample);
+}
+
 /// The rows name tests as FILE: `NAME`, with the file below tests or beside the code.
 #[test]
 fn every_test_that_the_list_of_known_holes_names_exists() {
