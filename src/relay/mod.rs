@@ -1,6 +1,7 @@
 //! Moving bytes between two peers, whole and in order, with bounded memory.
 
 pub mod buffer;
+pub mod crowd;
 pub mod forward;
 pub mod pipes;
 pub mod plain;

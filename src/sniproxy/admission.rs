@@ -11,8 +11,9 @@ use super::connection::{Connection, Phase};
 use super::error::Error;
 use super::held::Held;
 use super::log;
-use super::router::{Router, Source};
+use super::router::Router;
 use crate::net::address::Network;
+use crate::relay::crowd::Side;
 use crate::relay::forward::End;
 use crate::relay::pump::Readiness;
 use crate::sys::accept;
@@ -69,7 +70,7 @@ impl Router {
             Ok((stream, client)) => self.welcome(stream, client),
             Err(Errno::EAGAIN) => return false,
             Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
-                self.rest(Pause::Until(self.now + REST), errno.desc());
+                self.rest(Pause::Until(self.connections.now() + REST), errno.desc());
                 return false;
             }
             // Another copy that shares the socket has shut it down.
@@ -87,7 +88,7 @@ impl Router {
     fn rest(&mut self, pause: Pause, why: &str) {
         self.unlisten();
         self.pause = Some(pause);
-        let now = self.now;
+        let now = self.connections.now();
         let told = self.shortage.replace(now);
         if told.is_none_or(|last| now.saturating_duration_since(last) > SPELL) {
             let count = self.connections.len();
@@ -102,12 +103,12 @@ impl Router {
         let is_over = match self.pause {
             None => return,
             Some(Pause::Full) => self.connections.len() < self.room.connections,
-            Some(Pause::Until(end)) => end <= self.now,
+            Some(Pause::Until(end)) => end <= self.connections.now(),
         };
         if is_over {
             self.pause = match self.listen() {
                 Ok(()) => None,
-                Err(_) => Some(Pause::Until(self.now + REST)),
+                Err(_) => Some(Pause::Until(self.connections.now() + REST)),
             };
         }
     }
@@ -122,29 +123,26 @@ impl Router {
             held: Held::new(&self.pot),
         };
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-        let connection = Connection::new(client, phase, self.now);
+        let connection = Connection::new(client, phase, self.connections.now());
         if let Some(most) = self.options.per_client {
             if self.census.of_client(Network::of_client(client.ip())) >= most {
                 return self.report(&connection, &"too many from its address");
             }
             self.census.enter(connection.network());
         }
-        let token = self.admit(connection);
-        self.limit(token, Some(self.options.hello));
+        let token = self.connections.admit(connection);
+        self.connections.limit(token, self.options.hello);
         // What has come already is announced at once.
-        if let Err(errno) = self.watch_client(token) {
-            self.close(token, errno.desc());
-        }
-    }
-
-    fn watch_client(&mut self, token: super::router::Token) -> Result<(), Errno> {
-        match self
-            .connections
-            .get(token.place as usize)
-            .map(|connection| &connection.phase)
-        {
-            Some(Phase::Hello { client, .. }) => self.watch(&client.stream, Source::Client(token)),
+        let connection = self.connections.get(token);
+        let watched = match connection.map(|connection| &connection.phase) {
+            Some(Phase::Hello { client, .. }) => {
+                self.connections
+                    .watch(token, Side::Near, &client.stream, true)
+            }
             _ => Ok(()),
+        };
+        if let Err(errno) = watched {
+            self.close(token, errno.desc());
         }
     }
 }

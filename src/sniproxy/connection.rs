@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::held::Held;
 use crate::net::address::Network;
+use crate::relay::crowd::Side;
 use crate::relay::forward::{End, Forward};
-use crate::relay::wheel::Tick;
 use crate::sys::descriptor::Ready;
 use crate::tls::client_hello::ClientHello;
 
@@ -17,13 +17,6 @@ pub struct Connection {
     /// What the client asked for.
     pub name: Option<String>,
     pub phase: Phase,
-    /// When the phase is over at the latest, and when that is looked at.
-    pub deadline: Option<Instant>,
-    pub alarm: Option<Tick>,
-    /// It waits for its turn.
-    pub is_queued: bool,
-    /// Who had its place before has another one.
-    pub generation: u32,
 }
 
 pub enum Phase {
@@ -58,19 +51,15 @@ impl Connection {
             since: now,
             name: None,
             phase,
-            deadline: None,
-            alarm: None,
-            is_queued: false,
-            generation: 0,
         }
     }
 
     /// Takes in what the kernel says of one of the sockets.
-    pub fn notice(&mut self, ready: Ready, is_client: bool) {
+    pub fn notice(&mut self, ready: Ready, side: Side) {
         match &mut self.phase {
-            Phase::Relay(forward) | Phase::Lingering(forward) => match is_client {
-                true => forward.notice_client(ready),
-                false => forward.notice_backend(ready),
+            Phase::Relay(forward) | Phase::Lingering(forward) => match side {
+                Side::Near => forward.notice_client(ready),
+                Side::Far => forward.notice_backend(ready),
             },
             Phase::Hello { client, .. }
             | Phase::Waiting { client, .. }

@@ -10,8 +10,9 @@ use super::connection::{Connection, Phase};
 use super::held::Held;
 use super::hosts::{Announce, NoBackend};
 use super::naming::is_spelled_right;
-use super::router::{Router, Source, Token};
+use super::router::Router;
 use crate::net::preamble::{Ends, Facts};
+use crate::relay::crowd::{Side, Token};
 use crate::relay::forward::{End, Forward};
 use crate::sys::stream::Stream;
 use crate::tls::client_hello::{Alert, Refusal, Verdict};
@@ -27,7 +28,7 @@ const NO_MEMORY: &str = "no memory for its ClientHello";
 impl Router {
     /// Goes on with a connection as far as it goes.
     pub(super) fn step(&mut self, token: Token) {
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         match &connection.phase {
@@ -44,7 +45,7 @@ impl Router {
 
     fn read_hello(&mut self, token: Token, bytes: &mut [u8]) {
         let empty = Held::new(&self.pot);
-        while let Some(connection) = self.find(token)
+        while let Some(connection) = self.connections.get_mut(token)
             && let Phase::Hello {
                 client,
                 parser,
@@ -94,7 +95,8 @@ impl Router {
     /// Looks for the backend. `first` is what the client has said. False: the backend's queue is full.
     fn route(&mut self, token: Token, first: &[u8]) -> bool {
         let Some(name) = self
-            .find(token)
+            .connections
+            .get(token)
             .and_then(|connection| connection.name.clone())
         else {
             return true;
@@ -115,8 +117,8 @@ impl Router {
 
     /// Has the backend tried again in a moment.
     fn wait(&mut self, token: Token, held: Held) {
-        let now = self.now;
-        let Some(connection) = self.find(token) else {
+        let now = self.connections.now();
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let (client, until) = match std::mem::replace(&mut connection.phase, Phase::Between) {
@@ -129,21 +131,18 @@ impl Router {
             held,
             until,
         };
-        connection.deadline = None;
+        self.connections.limit(token, None);
         match until <= now {
             true => self.refuse(token, Alert::InternalError, NoBackend::Full),
-            false => self.waiting.push_back((now + RETRY, token)),
+            false => self.connections.call(token, RETRY),
         }
     }
 
     /// Tries the backends again whose queues were full.
     pub(super) fn retry(&mut self) {
-        while let Some(&(at, token)) = self.waiting.front()
-            && at <= self.now
-        {
-            self.waiting.pop_front();
+        while let Some(token) = self.connections.called() {
             let empty = Held::new(&self.pot);
-            if let Some(connection) = self.find(token)
+            if let Some(connection) = self.connections.get_mut(token)
                 && let Phase::Waiting { held, .. } = &mut connection.phase
             {
                 let held = std::mem::replace(held, empty);
@@ -156,11 +155,11 @@ impl Router {
 
     /// Joins a client and its backend.
     fn join(&mut self, token: Token, backend: Stream, announce: Announce, first: &[u8]) {
-        if let Err(errno) = self.watch(&backend, Source::Backend(token)) {
+        if let Err(errno) = self.connections.watch(token, Side::Far, &backend, true) {
             return self.refuse(token, Alert::InternalError, errno.desc());
         }
         let idle = self.options.idle;
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let client = match std::mem::replace(&mut connection.phase, Phase::Between) {
@@ -177,13 +176,13 @@ impl Router {
             }
         };
         connection.phase = Phase::Relay(Forward::new(client, backend, first));
-        self.limit(token, idle);
+        self.connections.limit(token, idle);
         self.relay(token);
     }
 
     fn relay(&mut self, token: Token) {
         let tools = &mut self.tools;
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let (Phase::Relay(forward) | Phase::Lingering(forward)) = &mut connection.phase else {
@@ -203,21 +202,21 @@ impl Router {
             match std::mem::replace(&mut connection.phase, Phase::Between) {
                 Phase::Relay(forward) => {
                     connection.phase = Phase::Lingering(forward);
-                    self.limit(token, Some(LINGER));
+                    self.connections.limit(token, LINGER);
                 }
                 other => connection.phase = other,
             }
         } else if has_moved && self.options.idle.is_some() {
-            self.limit(token, self.options.idle);
+            self.connections.limit(token, self.options.idle);
         }
         if has_work {
-            self.enqueue(token);
+            self.connections.enqueue(token);
         }
     }
 
     /// Tells the client that there is nothing for it.
     fn refuse(&mut self, token: Token, alert: Alert, why: impl fmt::Display) {
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let client = match std::mem::replace(&mut connection.phase, Phase::Between) {
@@ -229,14 +228,14 @@ impl Router {
         client.stream.shut_write();
         let why = why.to_string();
         connection.phase = Phase::Refused { client, why };
-        self.limit(token, Some(LINGER));
+        self.connections.limit(token, LINGER);
         self.hear_out(token);
     }
 
     /// Throws away what a client sends that was refused, until it ends too.
     fn hear_out(&mut self, token: Token) {
         let bytes = &mut self.tools.bytes;
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Refused { client, why } = &mut connection.phase else {
@@ -249,7 +248,7 @@ impl Router {
             Ok(count) if count > 0 => {
                 client.ready.drained(count < bytes.len());
                 if client.ready.readable {
-                    self.enqueue(token);
+                    self.connections.enqueue(token);
                 }
             }
             Err(Errno::EAGAIN) => client.ready.readable = false,
@@ -262,7 +261,7 @@ impl Router {
 
     /// The time of a phase is over.
     pub(super) fn expire(&mut self, token: Token) {
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         match &mut connection.phase {

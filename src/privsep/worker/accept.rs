@@ -11,6 +11,7 @@ use super::connection::{Connection, Phase};
 use super::counters::Count;
 use super::event_loop::Worker;
 use crate::net::proxy_header::Parser;
+use crate::relay::crowd::Side;
 use crate::relay::pump::Readiness;
 use crate::sys::accept;
 use crate::sys::stream::Stream;
@@ -79,7 +80,7 @@ impl Worker<'_> {
 
     pub(super) fn pause(&mut self, reason: &str) {
         self.unlisten();
-        self.paused = Some(self.now + PAUSE);
+        self.paused = Some(self.connections.now() + PAUSE);
         self.reporter.short(reason);
     }
 
@@ -87,11 +88,11 @@ impl Worker<'_> {
     pub(super) fn resume(&mut self) {
         let room = self.connections.len() < self.orders.most_connections;
         if let Some(end) = self.paused
-            && end <= self.now
+            && end <= self.connections.now()
         {
             self.paused = match room && self.listen().is_ok() {
                 true => None,
-                false => Some(self.now + PAUSE),
+                false => Some(self.connections.now() + PAUSE),
             };
         }
     }
@@ -112,25 +113,19 @@ impl Worker<'_> {
                 }
             },
         };
-        let token = self.admit(Connection {
-            generation: 0,
+        let token = self.connections.admit(Connection {
             frontend,
             remote,
             announced: None,
-            started: self.now,
+            started: self.connections.now(),
             phase,
             near: Readiness::default(),
             far: Readiness::default(),
-            deadline: None,
-            alarm: None,
             kept: 0,
-            queued: false,
-            near_out: false,
-            far_out: false,
             shaken: false,
             turned: self.orders.client,
         });
-        self.limit(
+        self.connections.limit(
             token,
             match self.orders.proxy_proxy {
                 true => self.orders.times.header,
@@ -138,11 +133,10 @@ impl Worker<'_> {
             },
         );
         // Its first bytes are told of when they are there, be it at once.
-        let watched = self.connections.get(token.place as usize);
-        let watched = watched
-            .and_then(Connection::client)
-            .is_some_and(|client| self.watch(client, token, true, false));
-        if !watched {
+        let connections = &self.connections;
+        let client = connections.get(token).and_then(Connection::client);
+        let watched = client.map(|end| connections.watch(token, Side::Near, end, false));
+        if !matches!(watched, Some(Ok(()))) {
             self.forget(token);
         } else if self.orders.client {
             // It is the backend that is waited for.

@@ -8,14 +8,11 @@ use super::dial::Dial;
 use crate::net::proxy_header::Parser;
 use crate::relay::plain::Socket;
 use crate::relay::pump::{Pump, Readiness};
-use crate::relay::wheel::Tick;
 use crate::sys::stream::Stream;
 use crate::tls::sessions::SessionId;
 use crate::tls::stream::Tls;
 
 pub struct Connection {
-    /// Tells it from those that had its place before.
-    pub generation: u32,
     pub frontend: u16,
     pub remote: SocketAddr,
     pub announced: Option<SocketAddr>,
@@ -24,17 +21,8 @@ pub struct Connection {
     /// What is known of the client's socket and of the backend's before there is a pump.
     pub near: Readiness,
     pub far: Readiness,
-    /// When the phase is over at the latest; `None`: never.
-    pub deadline: Option<Instant>,
-    /// The next time that the wheel brings it back.
-    pub alarm: Option<Tick>,
     /// Bytes that it keeps because somebody does not take them.
     pub kept: usize,
-    /// It stands in the queue of those that have work.
-    pub queued: bool,
-    /// The kernel tells of room in the client's socket and the backend's as well: only once that was wanted.
-    pub near_out: bool,
-    pub far_out: bool,
     /// TLS is agreed on.
     pub shaken: bool,
     /// The TLS side is the backend's.

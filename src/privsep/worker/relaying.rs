@@ -1,7 +1,6 @@
 //! From the backend's first address to the last byte.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -9,13 +8,16 @@ use nix::errno::Errno;
 use super::connection::{Dialing, Phase, Shaking};
 use super::counters::Count;
 use super::dial::{Dial, Dialed};
-use super::event_loop::{Token, Worker};
+use super::event_loop::Worker;
 use crate::privsep::message::Finish;
+use crate::relay::crowd::{Side, Token};
 use crate::relay::plain::Socket;
 use crate::relay::pump::Pump;
 use crate::sys::stream::Stream;
 use crate::tls::stream::{Tls, TlsError};
 
+/// Tickets wait so long for a first answer, to go with it: that spares a packet and the client a wake-up.
+const HOLD: Duration = Duration::from_millis(20);
 /// How long a client may hang on after the backend is gone and has been heard.
 const LINGER: Duration = Duration::from_secs(5);
 /// A connection of which only one direction is left may be quiet for so long: most are forgotten by their client.
@@ -34,7 +36,7 @@ impl Worker<'_> {
             client,
             tls,
             preamble,
-            dial: Dial::new(backend, self.now),
+            dial: Dial::new(backend, self.connections.now()),
         }))
     }
 
@@ -46,7 +48,7 @@ impl Worker<'_> {
     /// Tries addresses until one connects, may connect, or none is left.
     pub(super) fn dial(&mut self, token: Token) {
         loop {
-            let Some(connection) = self.connections.get_mut(token.place as usize) else {
+            let Some(connection) = self.connections.get_mut(token) else {
                 return;
             };
             let place =
@@ -73,7 +75,7 @@ impl Worker<'_> {
     }
 
     fn await_backend(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Dialing(dialing) = &mut connection.phase else {
@@ -90,17 +92,21 @@ impl Worker<'_> {
             return;
         };
         let stream = dialing.dial.stream.as_ref();
-        let watched = stream.is_some_and(|stream| self.watch(stream.as_fd(), token, false, true));
+        let watched = stream.is_some_and(|stream| {
+            self.connections
+                .watch(token, Side::Far, stream, true)
+                .is_ok()
+        });
         let wait = match watched && !again {
             true => self.orders.times.connect,
             false => Duration::ZERO,
         };
-        self.limit(token, wait);
+        self.connections.limit(token, wait);
     }
 
     /// Something happened while the backend was waited for.
     pub(super) fn dial_on(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Dialing(dialing) = &mut connection.phase else {
@@ -133,13 +139,14 @@ impl Worker<'_> {
     }
 
     pub(super) fn dial_expired(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let now = self.connections.now();
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Dialing(dialing) = &mut connection.phase else {
             return;
         };
-        let spent = self.now.saturating_duration_since(dialing.dial.since);
+        let spent = now.saturating_duration_since(dialing.dial.since);
         if dialing.dial.again && spent < self.orders.times.connect {
             dialing.dial.stream = None;
             return self.dial(token);
@@ -151,15 +158,16 @@ impl Worker<'_> {
 
     /// An address does not answer. False if there is no other, and the connection is over.
     fn try_next(&mut self, token: Token, errno: Errno) -> bool {
+        let now = self.connections.now();
         self.reporter.count(Count::BackendErrors, 1);
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return false;
         };
         let place = usize::from(self.orders.frontends[usize::from(connection.frontend)].backend);
         let Phase::Dialing(dialing) = &mut connection.phase else {
             return false;
         };
-        if dialing.dial.advance(&self.backends[place], self.now) {
+        if dialing.dial.advance(&self.backends[place], now) {
             return true;
         }
         // The client hears that it was no attack.
@@ -167,19 +175,17 @@ impl Worker<'_> {
             tls.close();
             let _ = dialing.client.write(tls.wire().output.as_slice());
         }
-        self.reporter
-            .unreached(place as u16, errno.desc(), self.now);
+        self.reporter.unreached(place as u16, errno.desc(), now);
         self.finish(token, Finish::Unreached(errno.desc().into()));
         false
     }
 
     fn connected(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let place = usize::from(self.orders.frontends[usize::from(connection.frontend)].backend);
         let known = connection.far.is_known();
-        connection.far_out = known;
         let frontend = connection.frontend;
         let Phase::Dialing(dialing) = self.take_phase(token) else {
             return;
@@ -194,7 +200,12 @@ impl Worker<'_> {
             return self.forget(token);
         };
         dial.praise(&mut self.backends[place]);
-        if !known && !self.watch(backend.as_fd(), token, false, false) {
+        let connections = &self.connections;
+        if !known
+            && connections
+                .watch(token, Side::Far, &backend, false)
+                .is_err()
+        {
             return self.forget(token);
         }
         match tls {
@@ -211,8 +222,8 @@ impl Worker<'_> {
                             asked: None,
                         })),
                     );
-                    self.limit(token, self.orders.times.handshake);
-                    self.enqueue(token);
+                    self.connections.limit(token, self.orders.times.handshake);
+                    self.connections.enqueue(token);
                 }
                 Err(TlsError(reason)) => self.finish(token, Finish::Handshake(reason)),
             },
@@ -229,7 +240,7 @@ impl Worker<'_> {
         preamble: &[u8],
     ) {
         let mut pump = Pump::new(tls, peer, Socket::new(plain), preamble);
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         match connection.turned {
@@ -243,9 +254,9 @@ impl Worker<'_> {
         let held = pump.is_held();
         let verdict = pump.start(&mut self.scratch);
         connection.phase = Phase::Relaying(pump);
-        self.limit(token, self.orders.times.idle);
+        self.connections.limit(token, self.orders.times.idle);
         if held {
-            self.hold(token);
+            self.connections.call(token, HOLD);
         }
         match verdict {
             Ok(()) => self.relay(token),
@@ -255,7 +266,7 @@ impl Worker<'_> {
 
     /// One turn of a connection's pump.
     pub(super) fn relay(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Relaying(pump) = &mut connection.phase else {
@@ -293,17 +304,17 @@ impl Worker<'_> {
         match lingers {
             // Nobody is left to hear what the client says; its time does not begin anew.
             true if was_lingering => {}
-            true => self.limit(token, LINGER),
-            false => self.limit(token, idle),
+            true => self.connections.limit(token, LINGER),
+            false => self.connections.limit(token, idle),
         }
         if more {
-            self.enqueue(token);
+            self.connections.enqueue(token);
         }
     }
 
     /// Nothing moved for too long, or the client hangs on after everything is said.
     pub(super) fn relay_expired(&mut self, token: Token) {
-        let Some(connection) = self.connections.get(token.place as usize) else {
+        let Some(connection) = self.connections.get(token) else {
             return;
         };
         let Phase::Relaying(pump) = &connection.phase else {

@@ -8,9 +8,10 @@ use openssl::ssl::SslVersion;
 
 use super::announce;
 use super::connection::{Phase, Shaking};
-use super::event_loop::{Token, Worker};
+use super::event_loop::Worker;
 use crate::net::proxy_header::{Announced, MAX_HEADER};
 use crate::privsep::message::{Finish, ToStore};
+use crate::relay::crowd::Token;
 use crate::relay::pump::Readiness;
 use crate::sys::stream::Stream;
 use crate::tls::sessions;
@@ -38,7 +39,7 @@ impl Worker<'_> {
 
     /// Takes the PROXY header from the client, and not a byte more: it looks before it takes.
     pub(super) fn read_header(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Header { client, parser } = &mut connection.phase else {
@@ -70,8 +71,8 @@ impl Worker<'_> {
         match self.begin(client, frontend, parser.into_bytes()) {
             Ok(phase) => {
                 self.set_phase(token, phase);
-                self.limit(token, self.orders.times.handshake);
-                self.enqueue(token);
+                self.connections.limit(token, self.orders.times.handshake);
+                self.connections.enqueue(token);
             }
             Err(TlsError(reason)) => self.finish(token, Finish::Handshake(reason)),
         }
@@ -79,7 +80,7 @@ impl Worker<'_> {
 
     /// Goes on with the handshake as far as what the peer sent reaches.
     pub(super) fn shake(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let ready = match connection.turned {
@@ -137,7 +138,7 @@ impl Worker<'_> {
             }
             (_, Err(errno)) => self.finish(token, Finish::Handshake(errno.desc().into())),
             (Ok(Shake::Done), _) => self.established(token),
-            (Ok(Shake::More), _) if more => self.enqueue(token),
+            (Ok(Shake::More), _) if more => self.connections.enqueue(token),
             (Ok(Shake::More), _) => {}
             (Ok(Shake::Suspended), _) => self.ask_store(token),
         }
@@ -177,9 +178,9 @@ impl Worker<'_> {
             }
             Ok(None) => {}
             Err(_) => {
-                let _ = self.epoll.delete(store.as_fd());
+                let _ = self.connections.epoll.delete(store.as_fd());
                 self.store = None;
-                for token in self.tokens() {
+                for token in self.connections.tokens() {
                     self.supply(token, None);
                 }
             }
@@ -198,10 +199,11 @@ impl Worker<'_> {
 
     /// TLS is agreed on.
     fn established(&mut self, token: Token) {
-        let preamble = match self.connections.get_mut(token.place as usize) {
+        let (frontend, preamble) = match self.connections.get_mut(token) {
             Some(connection) => {
                 connection.shaken = true;
-                announce::preamble(self.orders.preamble, connection)
+                let preamble = announce::preamble(self.orders.preamble, connection);
+                (connection.frontend, preamble)
             }
             None => return,
         };
@@ -221,7 +223,6 @@ impl Worker<'_> {
             Some(client) => self.begin_relay(token, tls, peer, client, &[]),
             None => {
                 header.extend(preamble);
-                let frontend = self.connections[token.place as usize].frontend;
                 let phase = self.dialing(peer, Some(tls), header, frontend);
                 self.set_phase(token, phase);
                 self.dial(token);

@@ -10,8 +10,9 @@ use openssl::ssl::SslVersion;
 
 use super::connection::{Connection, Phase};
 use super::counters::Count;
-use super::event_loop::{Token, Worker};
+use super::event_loop::Worker;
 use crate::privsep::message::{Finish, Finished};
+use crate::relay::crowd::{Side, Token};
 use crate::sys::descriptor::Ready;
 use crate::tls::choice;
 use crate::tls::stream::Tls;
@@ -42,7 +43,8 @@ impl Connection {
         }
     }
 
-    pub fn notice(&mut self, ready: Ready, is_near: bool) {
+    pub fn notice(&mut self, ready: Ready, side: Side) {
+        let is_near = side == Side::Near;
         match &mut self.phase {
             Phase::Relaying(pump) => {
                 let none = Ready::default();
@@ -65,10 +67,9 @@ impl Worker<'_> {
     }
 
     fn advance(&mut self, token: Token) {
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        connection.queued = false;
         match connection.phase {
             Phase::Relaying(_) => self.relay(token),
             Phase::Shaking(_) => self.shake(token),
@@ -81,7 +82,7 @@ impl Worker<'_> {
 
     /// The time of a connection's phase is over.
     pub(super) fn expire(&mut self, token: Token) {
-        let Some(connection) = self.find(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         match connection.phase {
@@ -100,34 +101,35 @@ impl Worker<'_> {
     }
 
     pub(super) fn phase(&mut self, token: Token) -> Option<&mut Phase> {
-        self.find(token).map(|connection| &mut connection.phase)
+        let connection = self.connections.get_mut(token);
+        connection.map(|connection| &mut connection.phase)
     }
 
     pub(super) fn phase_of(&self, token: Token) -> Option<&Phase> {
-        let connection = self.connections.get(token.place as usize);
+        let connection = self.connections.get(token);
         connection.map(|connection| &connection.phase)
     }
 
     /// Takes the phase out of a connection, to make another of its parts.
     pub(super) fn take_phase(&mut self, token: Token) -> Phase {
-        match self.connections.get_mut(token.place as usize) {
+        match self.connections.get_mut(token) {
             Some(connection) => std::mem::replace(&mut connection.phase, Phase::Over),
             None => Phase::Over,
         }
     }
 
     pub(super) fn set_phase(&mut self, token: Token, phase: Phase) {
-        if let Some(connection) = self.connections.get_mut(token.place as usize) {
+        if let Some(connection) = self.connections.get_mut(token) {
             connection.phase = phase;
         }
     }
 
     /// A connection has ended in this way. What is left to do is to let the client read our last words.
     pub(super) fn finish(&mut self, token: Token, finish: Finish) {
-        let place = token.place as usize;
-        if !self.connections.contains(place) {
+        let Some(connection) = self.connections.get(token) else {
             return;
-        }
+        };
+        let turned = connection.turned;
         match &finish {
             Finish::Handshake(_) => self.reporter.count(Count::Failed, 1),
             Finish::Unreached(_) => self.reporter.count(Count::Unreached, 1),
@@ -136,30 +138,27 @@ impl Worker<'_> {
             Finish::Complete | Finish::BackendGone(_) | Finish::Broken(_) | Finish::Drained => {}
         }
         let is_error = matches!(finish, Finish::Handshake(_));
-        if self.reporter.wants_end(is_error, self.now) {
-            let connection = &self.connections[place];
+        if self.reporter.wants_end(is_error, self.connections.now()) {
             self.reporter
                 .finished(self.describe(connection, finish.clone()));
         }
-        if let Finish::Idle | Finish::Drained = finish
-            && let Phase::Relaying(pump) = &mut self.connections[place].phase
-        {
-            pump.abandon(&mut self.scratch);
-        }
-        let connection = &self.connections[place];
         let stays = matches!(
             finish,
             Finish::Handshake(_) | Finish::Unreached(_) | Finish::Broken(_)
         );
-        let turned = connection.turned;
         let last = match self.take_phase(token) {
             Phase::Header { client, .. } => Some(client),
             Phase::Shaking(shaking) => Some(shaking.client.unwrap_or(shaking.peer)),
             Phase::Dialing(dialing) => Some(dialing.client),
-            Phase::Relaying(pump) => Some(match pump.into_parts() {
-                (_, plain) if turned => plain.into(),
-                (peer, _) => peer,
-            }),
+            Phase::Relaying(mut pump) => {
+                if let Finish::Idle | Finish::Drained = finish {
+                    pump.abandon(&mut self.scratch);
+                }
+                Some(match pump.into_parts() {
+                    (_, plain) if turned => plain.into(),
+                    (peer, _) => peer,
+                })
+            }
             Phase::Leaving(_) | Phase::Over => None,
         };
         match last.filter(|_| stays) {
@@ -171,7 +170,7 @@ impl Worker<'_> {
             Some(client) => {
                 client.shut_write();
                 self.set_phase(token, Phase::Leaving(client));
-                self.limit(token, FAREWELL);
+                self.connections.limit(token, FAREWELL);
                 self.read_farewell(token);
             }
             None => self.forget(token),
@@ -186,7 +185,8 @@ impl Worker<'_> {
             Phase::Relaying(pump) => pump.counts(),
             _ => (0, 0),
         };
-        let spent = self.now.saturating_duration_since(connection.started);
+        let now = self.connections.now();
+        let spent = now.saturating_duration_since(connection.started);
         Finished {
             client: SocketAddr::new(
                 connection.remote.ip().to_canonical(),
@@ -207,7 +207,7 @@ impl Worker<'_> {
     /// Passes over what a client still says, until it has said its end too: closing before that could take back from
     /// it what it has not read yet.
     fn read_farewell(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.place as usize) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
         let Phase::Leaving(client) = &connection.phase else {
@@ -215,7 +215,7 @@ impl Worker<'_> {
         };
         match client.read(&mut self.scratch.wire) {
             Ok(0) | Err(Errno::ECONNRESET) => self.forget(token),
-            Ok(_) => self.enqueue(token),
+            Ok(_) => self.connections.enqueue(token),
             Err(Errno::EAGAIN) => {}
             Err(_) => self.forget(token),
         }
@@ -223,31 +223,21 @@ impl Worker<'_> {
 
     /// The place is free again.
     pub(super) fn forget(&mut self, token: Token) {
-        if let Some(connection) = self.connections.try_remove(token.place as usize) {
+        if let Some(connection) = self.connections.remove(token) {
             self.scratch.account(0, connection.kept);
-            self.is_loose = true;
             self.reporter.count(Count::Closed, 1);
         }
     }
 
     /// Ends whatever is left.
     pub(super) fn cut(&mut self) {
-        for token in self.tokens() {
+        for token in self.connections.tokens() {
             // Of those that are only leaving everything has been told.
             match self.phase_of(token) {
                 Some(Phase::Leaving(_)) => self.forget(token),
                 _ => self.finish(token, Finish::Drained),
             }
         }
-    }
-
-    /// All connections that there are.
-    pub(super) fn tokens(&self) -> Vec<Token> {
-        let token = |(place, connection): (usize, &Connection)| Token {
-            place: place as u32,
-            generation: connection.generation,
-        };
-        self.connections.iter().map(token).collect()
     }
 
     /// Counts a handshake that succeeded.
