@@ -12,6 +12,12 @@ fn crowd<T>() -> Crowd<T> {
     Crowd::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap())
 }
 
+fn tidies<T>(crowd: &mut Crowd<T>) -> bool {
+    let mut done = false;
+    crowd.tidy(|| done = true);
+    done
+}
+
 fn expired<T>(crowd: &mut Crowd<T>) -> Vec<Token> {
     std::iter::from_fn(|| crowd.expired()).collect()
 }
@@ -177,6 +183,8 @@ fn a_change_is_told_once_and_room_only_after_there_was_none() {
     client.set_nonblocking(true).unwrap();
     while client.read(&mut [0; 4096]).is_ok() {}
     assert_eq!(told(&mut crowd), [(near, EpollFlags::EPOLLOUT)]);
+    // It tells for good now; to ask again would cost a call and an event.
+    crowd.watch_room(token, |stream| [Some((*stream).as_fd()), None]);
     assert_eq!(told(&mut crowd), []);
 }
 
@@ -197,11 +205,6 @@ fn an_end_watched_for_room_from_the_start_is_not_asked_for_it_again() {
 #[test]
 fn memory_is_given_back_once_it_is_quiet_and_when_half_of_many_have_gone() {
     let mut crowd = crowd();
-    let tidies = |crowd: &mut Crowd<()>| {
-        let mut done = false;
-        crowd.tidy(|| done = true);
-        done
-    };
     assert!(!tidies(&mut crowd));
     crowd.now += QUIET;
     assert!(tidies(&mut crowd));
@@ -216,4 +219,19 @@ fn memory_is_given_back_once_it_is_quiet_and_when_half_of_many_have_gone() {
     }
     assert!(tidies(&mut crowd));
     assert!(!tidies(&mut crowd));
+}
+
+#[test]
+fn as_long_as_something_happens_it_is_not_quiet() {
+    let mut crowd = crowd();
+    let (near, mut client) = UnixStream::pair().unwrap();
+    let token = crowd.admit(());
+    crowd.watch(token, Side::Near, &near, false).unwrap();
+    client.write_all(b"hello").unwrap();
+    crowd.stirred -= QUIET;
+    assert_eq!(told(&mut crowd).len(), 1);
+    assert!(!tidies(&mut crowd));
+    crowd.stirred -= QUIET;
+    assert_eq!(told(&mut crowd).len(), 0);
+    assert!(tidies(&mut crowd));
 }
