@@ -16,8 +16,8 @@ const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// The descriptors of each process, by name.
-    pub descriptors: BTreeMap<String, Vec<usize>>,
+    /// The descriptors of each process, by name; `None` where we may not know.
+    pub descriptors: BTreeMap<String, Vec<Option<usize>>>,
     /// What each kind of process has in memory, in bytes; what several share is divided among them. Empty where we may
     /// not know.
     pub memory: BTreeMap<String, u64>,
@@ -29,16 +29,20 @@ impl Footprint {
             descriptors: BTreeMap::new(),
             memory: BTreeMap::new(),
         };
+        let mut is_whole = true;
         for process in stud.processes().iter().filter(|one| one.state != 'Z') {
             let name = process.name.clone();
-            if let Some(count) = descriptors(process) {
-                let counts = footprint.descriptors.entry(name.clone()).or_default();
-                counts.push(count);
-                counts.sort_unstable();
+            let counts = footprint.descriptors.entry(name.clone()).or_default();
+            counts.push(descriptors(process));
+            counts.sort_unstable();
+            match memory(process) {
+                Some(bytes) => *footprint.memory.entry(name).or_default() += bytes,
+                None => is_whole = false,
             }
-            if let Some(bytes) = memory(process) {
-                *footprint.memory.entry(name).or_default() += bytes;
-            }
+        }
+        if !is_whole {
+            // A part of it would be taken for all.
+            footprint.memory.clear();
         }
         footprint
     }
@@ -49,7 +53,7 @@ impl Footprint {
         eventually("the end of the old workers", || {
             std::thread::sleep(QUIET);
             let now = Footprint::of(stud);
-            let is_calm = now.total().abs_diff(last.total()) < now.total() / 100;
+            let is_calm = now.total().abs_diff(last.total()) <= now.total() / 100;
             last = now;
             let numbers = [("worker", workers), ("signer", workers), ("keeper", 1)];
             let is_alone = numbers
@@ -88,6 +92,9 @@ fn memory(process: &Process) -> Option<u64> {
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.memory.is_empty() {
+            return write!(f, "unknown memory");
+        }
         write!(f, "{} kB (", self.total() / 1024)?;
         for (place, (name, bytes)) in self.memory.iter().enumerate() {
             let comma = if place > 0 { ", " } else { "" };

@@ -26,7 +26,7 @@ fn all_connections_answer_after_all_are_open_and_their_memory_is_given_back() {
     let _witness = Witness(&stud);
     let before = Footprint::of(&stud);
     let target = stud.address().to_string();
-    let crowds = count.div_ceil(CROWD);
+    let crowds = count.div_ceil(CROWD).max(size::processes(count as u64));
     let crowd = |_| Part::start(&[], &[crowd::ROLE, &target]);
     let mut crowds: Vec<Part> = (0..crowds).map(crowd).collect();
     let each = count.div_ceil(crowds.len());
