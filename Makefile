@@ -15,6 +15,7 @@ help:
 	@echo 'make test                           check everything'
 	@echo 'make bench [ARGS=]                  measure sslserver against stunnel, socat and tcpserver; ARGS=--help for more'
 	@echo 'make bench ARGS=proxies             measure stud against haproxy, nginx, hitch and stunnel'
+	@echo 'make bench ARGS=routers             measure sniproxy against haproxy, nginx and the sniproxy of Debian'
 	@echo 'make build                          build in release mode'
 	@echo 'make install [PREFIX=] [DESTDIR=]   programs and manual pages, below /usr/local if not told otherwise'
 	@echo 'make clean                          remove what was built'

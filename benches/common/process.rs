@@ -45,6 +45,9 @@ impl Server {
             Some(group) => shell.args(["-c", ENTER]).arg(group.entrance()),
             None => shell.args(["-c", "exec \"$@\"", "sh"]),
         };
+        if let Some(directory) = &command.directory {
+            shell.current_dir(directory);
+        }
         // A server must not outlive a driver that is killed and has no time to end it.
         let child = shell
             .args(["/usr/bin/setpriv", "--pdeathsig", "TERM", peer.program])
@@ -52,7 +55,7 @@ impl Server {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .envs(command.environment)
-            .stdin(Stdio::null())
+            .stdin(command.input.map_or_else(Stdio::null, Stdio::from))
             .stdout(output.try_clone().map_err(trouble)?)
             .stderr(output)
             .spawn()
@@ -62,14 +65,14 @@ impl Server {
             address,
             child,
             group,
-            program: PathBuf::new(),
+            program: fs::canonicalize(peer.program).map_err(trouble)?,
             log,
         };
 
         let mut ended = None;
         let ready = until(Patience::LONG, || {
             ended = server.child.try_wait().ok().flatten();
-            ended.is_some() || listens(port)
+            ended.is_some() || listens(port) && server.runs()
         });
         if let Some(status) = ended {
             return Err(server.with_log(&format!("could not be started: {status}")));
@@ -77,9 +80,13 @@ impl Server {
         if !ready {
             return Err(server.with_log("could not be started: it does not listen"));
         }
-        server.program =
-            fs::read_link(format!("/proc/{}/exe", server.child.id())).map_err(trouble)?;
         Ok(server)
+    }
+
+    /// The shell has become the program. A socket that it was given listens before that.
+    fn runs(&self) -> bool {
+        let exe = fs::read_link(format!("/proc/{}/exe", self.child.id()));
+        exe.is_ok_and(|exe| exe == self.program)
     }
 
     /// CPU time and time, both in microseconds, of the work and all that it leaves to be done.

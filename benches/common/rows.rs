@@ -1,6 +1,9 @@
 //! What a row of the report and a server in it are, whatever the work.
 #![forbid(unsafe_code)]
 
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
 use openssl::ssl::SslVersion;
 
 pub struct Row<L: 'static> {
@@ -53,5 +56,9 @@ pub struct Peer<H: 'static> {
 #[derive(Default)]
 pub struct Command {
     pub arguments: Vec<String>,
-    pub environment: Vec<(&'static str, std::path::PathBuf)>,
+    pub environment: Vec<(&'static str, PathBuf)>,
+    /// Where it is started; None: where the driver is.
+    pub directory: Option<PathBuf>,
+    /// Its descriptor 0; None: nothing is to be read there.
+    pub input: Option<OwnedFd>,
 }

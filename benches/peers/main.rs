@@ -4,6 +4,8 @@
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/identity.rs"]
+mod identity;
 mod materials;
 mod measure;
 mod rows;

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::scratch::{self, Identity, Scratch};
+use crate::common::scratch::Scratch;
+use crate::identity::{self, Identity};
 
 pub struct Materials {
     pub scratch: Scratch,
@@ -16,7 +17,7 @@ pub struct Materials {
 impl Materials {
     pub fn make() -> Result<Materials, String> {
         let scratch = Scratch::make()?;
-        let identity = scratch.identity("p256", &scratch::p256()?)?;
+        let identity = identity::make(&scratch, "p256", &identity::p256()?)?;
         Ok(Materials { scratch, identity })
     }
 

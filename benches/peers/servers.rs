@@ -87,6 +87,7 @@ fn sslserver(wish: &Wish) -> Result<Option<Command>, String> {
     Ok(Some(Command {
         arguments,
         environment,
+        ..Command::default()
     }))
 }
 

@@ -2,21 +2,24 @@
 //! It looks at every byte of every reply.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::Id;
 use openssl::ssl::{
-    ErrorCode, Ssl, SslContext, SslMethod, SslMode, SslSession, SslSessionCacheMode, SslStream,
-    SslVerifyMode, SslVersion,
+    ErrorCode, ShutdownState, Ssl, SslContext, SslMethod, SslMode, SslSession, SslSessionCacheMode,
+    SslStream, SslVerifyMode, SslVersion,
 };
 
-use crate::protocol::{ANSWER, MESSAGE, Request};
+use crate::load::protocol::{ANSWER, MESSAGE, Request};
 
 /// More than are ever under way at once.
 const SESSIONS: usize = 64;
+/// For one read or write of a client that waits.
+const STEP_LIMIT: Duration = Duration::from_secs(20);
 
 pub struct Client {
     address: SocketAddr,
@@ -72,8 +75,35 @@ impl Client {
         self.resumes = true;
     }
 
+    /// A connection whose reads and writes wait, with the request sent.
+    pub fn begin(&self, request: Request) -> Result<SslStream<TcpStream>, String> {
+        let mut stream = self.connect()?;
+        let socket = stream.get_ref();
+        socket
+            .set_read_timeout(Some(STEP_LIMIT))
+            .and_then(|()| socket.set_write_timeout(Some(STEP_LIMIT)))
+            .map_err(|e| format!("unable to prepare a connection: {e}"))?;
+        stream
+            .connect()
+            .map_err(|e| format!("handshake failed: {e}"))?;
+        self.check(&stream)?;
+        stream
+            .write_all(&request.message())
+            .map_err(|e| format!("sending failed: {e}"))?;
+        Ok(stream)
+    }
+
+    /// The end was said inside TLS, so nobody cut the bytes off.
+    pub fn check_end(&self, mut stream: SslStream<TcpStream>) -> Result<(), String> {
+        if stream.get_shutdown().contains(ShutdownState::RECEIVED) {
+            Ok(())
+        } else {
+            Err("no close_notify at the end".to_owned())
+        }
+    }
+
     /// A TCP connection, and TLS that has said nothing yet.
-    pub fn connect(&self) -> Result<SslStream<TcpStream>, String> {
+    fn connect(&self) -> Result<SslStream<TcpStream>, String> {
         let stream = TcpStream::connect(self.address)
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|e| format!("unable to connect: {e}"))?;
@@ -101,7 +131,7 @@ impl Client {
     }
 
     /// After the handshake: that it was the one asked for.
-    pub fn check(&self, stream: &SslStream<TcpStream>) -> Result<(), String> {
+    fn check(&self, stream: &SslStream<TcpStream>) -> Result<(), String> {
         let ssl = stream.ssl();
         if ssl.version2() != Some(self.version) {
             return Err(format!("the handshake led to {}", ssl.version_str()));
@@ -131,7 +161,7 @@ impl Client {
 /// Something to be done on a connection.
 pub struct Member<'a> {
     client: &'a Client,
-    pub stream: SslStream<TcpStream>,
+    stream: SslStream<TcpStream>,
     phase: Phase,
     request: Request,
     /// Messages of which the reply has not come, the one under way included.
@@ -174,6 +204,10 @@ impl<'a> Member<'a> {
     pub fn again(&mut self, messages: u64) {
         self.left = messages;
         self.phase = Phase::Send;
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
     }
 
     pub fn rests(&self) -> bool {

@@ -3,18 +3,17 @@
 //! Only the proxy is on the account: the clients and the backend are this process.
 #![deny(unsafe_code)]
 
-mod backend;
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
-mod crowd;
+#[path = "../common/identity.rs"]
+mod identity;
+#[path = "../load/mod.rs"]
+mod load;
 mod materials;
 mod measure;
-mod one_core;
-mod protocol;
 mod rows;
 mod servers;
-mod transfer;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 
-use crate::common::scratch::{self, Scratch};
+use crate::common::scratch::Scratch;
+use crate::identity;
 use crate::rows::Key;
 
 pub struct Materials {
@@ -28,7 +29,7 @@ impl Materials {
     pub fn make() -> Result<Materials, String> {
         let scratch = Scratch::make()?;
         Ok(Materials {
-            p256: served(&scratch, "p256", &scratch::p256()?)?,
+            p256: served(&scratch, "p256", &identity::p256()?)?,
             rsa2048: served(&scratch, "rsa2048", &rsa(2048)?)?,
             rsa4096: served(&scratch, "rsa4096", &rsa(4096)?)?,
             scratch,
@@ -51,7 +52,7 @@ fn rsa(bits: u32) -> Result<PKey<Private>, String> {
 }
 
 fn served(scratch: &Scratch, name: &str, key: &PKey<Private>) -> Result<Served, String> {
-    let identity = scratch.identity(name, key)?;
+    let identity = identity::make(scratch, name, key)?;
     let mut both = Vec::new();
     for file in [&identity.key, &identity.certificate] {
         let part = fs::read(file).map_err(|e| format!("unable to read {}: {e}", file.display()))?;

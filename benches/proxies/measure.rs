@@ -1,22 +1,23 @@
 //! One row on one proxy, once: start, warm up, count, work, count, end.
 #![forbid(unsafe_code)]
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
 use openssl::ssl::SslVersion;
 
-use crate::backend::Backend;
 use crate::client::Client;
 use crate::common::account::Home;
 use crate::common::process::{Server, free_port};
 use crate::common::rows::{Peer, Sample};
-use crate::crowd::Crowd;
+use crate::load::backend::Backend;
+use crate::load::crowd::Crowd;
+use crate::load::one_core::OneCore;
+use crate::load::transfer;
 use crate::materials::Materials;
-use crate::one_core::OneCore;
 use crate::rows::{Key, Work};
 use crate::servers::{Start, Wish};
-use crate::transfer;
 
 /// Enough that no proxy waits for clients, and fewer than the shortest backlog.
 const AT_ONCE: u64 = 16;
@@ -98,12 +99,18 @@ impl Setting<'_> {
         key: Key,
         work: impl FnOnce(&mut Client, &Server) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        let backend = Backend::start()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let backend = listener.and_then(|listener| {
+            let address = listener.local_addr()?;
+            Ok((Backend::start(listener, Vec::new())?, address))
+        });
+        let (_backend, address) =
+            backend.map_err(|e| format!("unable to start the backend: {e}"))?;
         let port = free_port()?;
         let served = self.materials.served(key);
         let wish = Wish {
             port,
-            backend: backend.address,
+            backend: address,
             workers,
             pem: &served.pem,
             scratch: &self.materials.scratch,

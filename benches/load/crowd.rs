@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::protocol::Request;
 use crate::client::{Client, Member};
-use crate::protocol::Request;
 
 /// Nothing at all has happened for so long.
 const SILENCE_MS: u16 = 20_000;
@@ -93,10 +93,7 @@ impl<'a> Crowd<'a> {
         // The first turn comes at once, because the socket can be written to.
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
         self.epoll
-            .add(
-                member.stream.get_ref(),
-                EpollEvent::new(flags, place as u64),
-            )
+            .add(member.socket(), EpollEvent::new(flags, place as u64))
             .map_err(|e| format!("unable to watch a connection: {e}"))?;
         Ok(member)
     }

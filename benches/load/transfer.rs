@@ -2,23 +2,18 @@
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use openssl::ssl::{ShutdownState, SslStream};
-
+use super::protocol::{ANSWER, CHUNK, Request};
 use crate::client::Client;
-use crate::protocol::{ANSWER, CHUNK, Request};
 
-/// For one read or write.
-const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// For one transfer, however slowly its bytes trickle.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(300);
 
 /// Exactly so many zero bytes come, and then the end.
 pub fn download(client: &Client, bytes: u64) -> Result<(), String> {
     let end = Instant::now() + TRANSFER_LIMIT;
-    let mut stream = begin(client, Request::Source(bytes))?;
+    let mut stream = client.begin(Request::Source(bytes))?;
     let mut buffer = vec![0; CHUNK];
     let mut count = 0;
     loop {
@@ -37,7 +32,7 @@ pub fn download(client: &Client, bytes: u64) -> Result<(), String> {
         }
     }
     if count == bytes {
-        check_end(&mut stream)
+        client.check_end(stream)
     } else {
         Err(format!("{count} bytes came instead of {bytes}"))
     }
@@ -46,7 +41,7 @@ pub fn download(client: &Client, bytes: u64) -> Result<(), String> {
 /// The backend takes so many bytes and says so.
 pub fn upload(client: &Client, bytes: u64) -> Result<(), String> {
     let end = Instant::now() + TRANSFER_LIMIT;
-    let mut stream = begin(client, Request::Sink(bytes))?;
+    let mut stream = client.begin(Request::Sink(bytes))?;
     let buffer = vec![0; CHUNK];
     let mut left = bytes;
     while left > 0 {
@@ -64,34 +59,8 @@ pub fn upload(client: &Client, bytes: u64) -> Result<(), String> {
         .read_to_end(&mut answer)
         .map_err(|e| format!("no answer after {bytes} bytes: {e}"))?;
     if answer == ANSWER {
-        check_end(&mut stream)
+        client.check_end(stream)
     } else {
         Err("a wrong answer came".to_owned())
-    }
-}
-
-fn begin(client: &Client, request: Request) -> Result<SslStream<TcpStream>, String> {
-    let mut stream = client.connect()?;
-    let socket = stream.get_ref();
-    socket
-        .set_read_timeout(Some(STEP_LIMIT))
-        .and_then(|()| socket.set_write_timeout(Some(STEP_LIMIT)))
-        .map_err(|e| format!("unable to prepare a connection: {e}"))?;
-    stream
-        .connect()
-        .map_err(|e| format!("handshake failed: {e}"))?;
-    client.check(&stream)?;
-    stream
-        .write_all(&request.message())
-        .map_err(|e| format!("sending failed: {e}"))?;
-    Ok(stream)
-}
-
-/// The end was said inside TLS, so nobody cut the bytes off.
-fn check_end(stream: &mut SslStream<TcpStream>) -> Result<(), String> {
-    if stream.get_shutdown().contains(ShutdownState::RECEIVED) {
-        Ok(())
-    } else {
-        Err("no close_notify at the end".to_owned())
     }
 }

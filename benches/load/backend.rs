@@ -3,36 +3,70 @@
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{self, JoinHandle};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::protocol::{ANSWER, CHUNK, MESSAGE, Request};
+use super::protocol::{ANSWER, CHUNK, MESSAGE, Request};
 
 pub struct Backend {
-    pub address: SocketAddr,
     /// Closed to end the thread.
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// A listening socket of either kind.
+pub trait Listener: AsFd + Send + 'static {
+    type Stream: Read + Write + AsFd + AsRawFd;
+
+    fn prepare(&self) -> io::Result<()>;
+
+    /// Neither waits, nor do the reads and writes of what it gives.
+    fn accept_one(&self) -> io::Result<Self::Stream>;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    fn prepare(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn accept_one(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept()?;
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    fn prepare(&self) -> io::Result<()> {
+        self.set_nonblocking(true)
+    }
+
+    fn accept_one(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+}
+
 impl Backend {
-    pub fn start() -> Result<Backend, String> {
-        let trouble = |e: io::Error| format!("unable to start the backend: {e}");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(trouble)?;
-        listener.set_nonblocking(true).map_err(trouble)?;
-        let address = listener.local_addr().map_err(trouble)?;
-        let (stop, stopped) = UnixStream::pair().map_err(trouble)?;
+    /// What every client says before its request must be these bytes; the answer to them, if there are any, is a message.
+    pub fn start(listener: impl Listener, opening: Vec<u8>) -> io::Result<Backend> {
+        listener.prepare()?;
+        let (stop, stopped) = UnixStream::pair()?;
         let thread = thread::Builder::new()
             .name("backend".to_owned())
-            .spawn(move || serve(&listener, &stopped))
-            .map_err(trouble)?;
+            .spawn(move || serve(&listener, &opening, &stopped))?;
         Ok(Backend {
-            address,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -53,11 +87,11 @@ impl Drop for Backend {
 const LISTENER: u64 = u64::MAX;
 const STOP: u64 = LISTENER - 1;
 
-fn serve(listener: &TcpListener, stopped: &UnixStream) -> io::Result<()> {
+fn serve<L: Listener>(listener: &L, opening: &[u8], stopped: &UnixStream) -> io::Result<()> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
     epoll.add(stopped, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
-    let mut connections: HashMap<u64, Connection> = HashMap::new();
+    let mut connections: HashMap<u64, Connection<L::Stream>> = HashMap::new();
     let mut events = [EpollEvent::empty(); 256];
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -70,9 +104,9 @@ fn serve(listener: &TcpListener, stopped: &UnixStream) -> io::Result<()> {
                 STOP => return Ok(()),
                 LISTENER => accept(listener, &epoll, &mut connections)?,
                 number => {
-                    let open = connections
-                        .get_mut(&number)
-                        .is_some_and(|connection| connection.advance(&mut buffer).unwrap_or(false));
+                    let open = connections.get_mut(&number).is_some_and(|connection| {
+                        connection.advance(opening, &mut buffer).unwrap_or(false)
+                    });
                     if !open {
                         connections.remove(&number);
                     }
@@ -82,16 +116,14 @@ fn serve(listener: &TcpListener, stopped: &UnixStream) -> io::Result<()> {
     }
 }
 
-fn accept(
-    listener: &TcpListener,
+fn accept<L: Listener>(
+    listener: &L,
     epoll: &Epoll,
-    connections: &mut HashMap<u64, Connection>,
+    connections: &mut HashMap<u64, Connection<L::Stream>>,
 ) -> io::Result<()> {
     loop {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
+        match listener.accept_one() {
+            Ok(stream) => {
                 let number = stream.as_raw_fd().unsigned_abs().into();
                 let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
                 epoll.add(&stream, EpollEvent::new(flags, number))?;
@@ -105,17 +137,20 @@ fn accept(
     }
 }
 
-struct Connection {
-    stream: TcpStream,
+struct Connection<S> {
+    stream: S,
+    /// How much of the opening has come.
+    opened: usize,
     request: [u8; MESSAGE],
     received: usize,
     work: Option<Request>,
 }
 
-impl Connection {
-    fn new(stream: TcpStream) -> Connection {
+impl<S: Read + Write> Connection<S> {
+    fn new(stream: S) -> Connection<S> {
         Connection {
             stream,
+            opened: 0,
             request: [0; MESSAGE],
             received: 0,
             work: None,
@@ -123,15 +158,26 @@ impl Connection {
     }
 
     /// As far as it goes now; false when it is over.
-    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        match self.step(buffer) {
+    fn advance(&mut self, opening: &[u8], buffer: &mut [u8]) -> io::Result<bool> {
+        match self.step(opening, buffer) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(true),
             Err(e) => Err(e),
             Ok(()) => Ok(false),
         }
     }
 
-    fn step(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+    fn step(&mut self, opening: &[u8], buffer: &mut [u8]) -> io::Result<()> {
+        while self.opened < opening.len() {
+            let rest = &opening[self.opened..];
+            let n = self.stream.read(&mut buffer[..rest.len()])?;
+            if n == 0 || buffer[..n] != rest[..n] {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            self.opened += n;
+            if self.opened == opening.len() {
+                self.stream.write_all(&ANSWER)?;
+            }
+        }
         loop {
             match &mut self.work {
                 None => {
