@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 use openssl::ssl::{
-    Ssl, SslContext, SslMethod, SslMode, SslSession, SslSessionCacheMode, SslStream, SslVersion,
+    Ssl, SslContext, SslMethod, SslMode, SslOptions, SslSession, SslSessionCacheMode, SslStream,
+    SslVersion,
 };
 use slab::Slab;
 
@@ -22,6 +23,8 @@ use crate::resumed;
 use crate::work::Work;
 
 pub const ROLE: &str = "crowd";
+/// Clients of TLS 1.2 have session IDs in place of tickets.
+pub const TICKETLESS: &str = "ticketless-crowd";
 
 /// Nothing at all has happened for so many milliseconds.
 const SILENCE: u16 = 30_000;
@@ -51,8 +54,8 @@ struct Sessions {
 }
 
 /// Does what its input says until that ends.
-pub fn run(target: &str) -> ExitCode {
-    let mut crowd = Crowd::new(target.parse().expect("an address"));
+pub fn run(role: &str, target: &str) -> ExitCode {
+    let mut crowd = Crowd::new(target.parse().expect("an address"), role == TICKETLESS);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match crowd.obey(&line) {
             Ok(numbers) => {
@@ -69,7 +72,7 @@ pub fn run(target: &str) -> ExitCode {
 }
 
 impl Crowd {
-    fn new(target: SocketAddr) -> Crowd {
+    fn new(target: SocketAddr, is_ticketless: bool) -> Crowd {
         let sessions: Arc<Mutex<Sessions>> = Arc::default();
         let mut context = SslContext::builder(SslMethod::tls_client()).expect("an SSL_CTX");
         context.set_mode(
@@ -78,6 +81,9 @@ impl Crowd {
                 | SslMode::ENABLE_PARTIAL_WRITE,
         );
         context.set_session_cache_mode(SslSessionCacheMode::CLIENT);
+        if is_ticketless {
+            context.set_options(SslOptions::NO_TICKET);
+        }
         let kept = sessions.clone();
         context.set_new_session_callback(move |_, session| {
             let mut kept = kept.lock().expect("one thread");

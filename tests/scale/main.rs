@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     size::raise_descriptors();
     match words[..] {
         [backend::ROLE, port] => return backend::run(port),
-        [crowd::ROLE, target] => return crowd::run(target),
+        [role @ (crowd::ROLE | crowd::TICKETLESS), target] => return crowd::run(role, target),
         _ => {}
     }
     let all = [

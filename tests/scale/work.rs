@@ -7,7 +7,7 @@ use crate::frame::Request;
 use crate::member::{Progress, Step};
 
 /// Requests of a connection, each as likely as the others.
-const LENGTHS: [u64; 8] = [1, 1, 1, 2, 5, 20, 80, 200];
+const LENGTHS: [u64; 8] = [1, 1, 1, 1, 2, 5, 30, 120];
 /// The longest stream in bytes.
 const LONGEST: u64 = 40_000;
 
