@@ -329,4 +329,6 @@ fn claim(left: usize, wanted: usize) -> Result<usize, Refusal> {
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

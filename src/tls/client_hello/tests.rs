@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(bytes: &[u8]) -> Verdict {
+pub(super) fn read(bytes: &[u8]) -> Verdict {
     ClientHello::default().feed(bytes)
 }
 
@@ -27,7 +27,7 @@ fn sized(width: usize, content: &[u8]) -> Vec<u8> {
     [&length[8 - width..], content].concat()
 }
 
-fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
+pub(super) fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &sized(2, content)].concat()
 }
 
@@ -39,7 +39,7 @@ fn server_name(entries: &[u8]) -> Vec<u8> {
     extension(0, &sized(2, entries))
 }
 
-fn asking_for(name: &str) -> Vec<u8> {
+pub(super) fn asking_for(name: &str) -> Vec<u8> {
     server_name(&entry(0, name.as_bytes()))
 }
 
@@ -57,7 +57,7 @@ fn message(body: &[u8]) -> Vec<u8> {
     [&[1][..], &sized(3, body)].concat()
 }
 
-fn with_extensions(extensions: &[u8]) -> Vec<u8> {
+pub(super) fn with_extensions(extensions: &[u8]) -> Vec<u8> {
     message(&[head(), sized(2, extensions)].concat())
 }
 
@@ -66,7 +66,7 @@ fn record(content: &[u8]) -> Vec<u8> {
 }
 
 /// The message in records of so many bytes.
-fn records(message: &[u8], size: usize) -> Vec<u8> {
+pub(super) fn records(message: &[u8], size: usize) -> Vec<u8> {
     message.chunks(size).flat_map(record).collect()
 }
 
@@ -75,7 +75,7 @@ fn hello(extensions: &[u8]) -> Vec<u8> {
 }
 
 /// The first flight of OpenSSL.
-fn openssl_hello(name: Option<&str>, version: SslVersion) -> Vec<u8> {
+pub(super) fn openssl_hello(name: Option<&str>, version: SslVersion) -> Vec<u8> {
     /// Takes everything and never answers.
     #[derive(Debug)]
     struct Sink(Vec<u8>);
@@ -353,7 +353,7 @@ fn alerts_are_whole_records() {
 }
 
 /// Feeds pieces of the given sizes, again and again, until there is a verdict or no byte.
-fn in_pieces(bytes: &[u8], sizes: &[usize]) -> Verdict {
+pub(super) fn in_pieces(bytes: &[u8], sizes: &[usize]) -> Verdict {
     let mut parser = ClientHello::default();
     let mut rest = bytes;
     let mut verdict = Verdict::NeedMore;
