@@ -6,7 +6,7 @@
 //! their way down there is nothing to be had (155 against 126), so they are copied, as everything small is.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
@@ -112,6 +112,14 @@ impl Forward {
             self.up.drop_rest();
         }
         self.backend.ready.take(ready);
+    }
+
+    /// The sockets that have no room for what waits to be sent, the client's first.
+    pub fn blocked(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [(&self.down, &self.client), (&self.up, &self.backend)].map(|(lane, to)| {
+            let waits = !lane.is_empty() && !to.ready.writable;
+            waits.then(|| to.stream.as_fd())
+        })
     }
 
     /// Something could be moved without waiting for more to become ready.

@@ -44,8 +44,10 @@ impl Pause {
 }
 
 impl Router {
-    pub(super) fn accept(&mut self) {
-        for _ in 0..AT_ONCE {
+    /// A few of those who are queued, more in a turn in which much else has happened. Mostly there is one, and to ask
+    /// once more costs as much as an accept.
+    pub(super) fn accept(&mut self, events: usize) {
+        for _ in 0..AT_ONCE.min(1 + events / 8) {
             if !self.accept_one() {
                 return;
             }
@@ -137,7 +139,7 @@ impl Router {
         let watched = match connection.map(|connection| &connection.phase) {
             Some(Phase::Hello { client, .. }) => {
                 self.connections
-                    .watch(token, Side::Near, &client.stream, true)
+                    .watch(token, Side::Near, &client.stream, false)
             }
             _ => Ok(()),
         };

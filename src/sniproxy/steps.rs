@@ -155,7 +155,7 @@ impl Router {
 
     /// Joins a client and its backend.
     fn join(&mut self, token: Token, backend: Stream, announce: Announce, first: &[u8]) {
-        if let Err(errno) = self.connections.watch(token, Side::Far, &backend, true) {
+        if let Err(errno) = self.connections.watch(token, Side::Far, &backend, false) {
             return self.refuse(token, Alert::InternalError, errno.desc());
         }
         let idle = self.options.idle;
@@ -212,6 +212,12 @@ impl Router {
         if has_work {
             self.connections.enqueue(token);
         }
+        // A Unix socket would tell of room whenever its other end reads, for nothing as long as none is missing.
+        self.connections
+            .watch_room(token, |connection| match &connection.phase {
+                Phase::Relay(forward) => forward.blocked(),
+                _ => [None, None],
+            });
     }
 
     /// Tells the client that there is nothing for it.
