@@ -31,14 +31,14 @@ pub const ROWS: &[Row<Work>] = &[
     ),
     row(
         "download",
-        "download of 4 GB, one connection",
-        Work::Download { bytes: 4 * GB },
+        "download of 1 GB, one connection",
+        Work::Download { bytes: GB },
         Aim::RatioAtMost(0.75),
     ),
     row(
         "upload",
-        "upload of 4 GB, one connection",
-        Work::Upload { bytes: 4 * GB },
+        "upload of 1 GB, one connection",
+        Work::Upload { bytes: GB },
         Aim::RatioAtMost(0.4),
     ),
     row(
