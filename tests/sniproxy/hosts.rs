@@ -152,3 +152,48 @@ fn a_replaced_directory_is_taken_up_whole_under_load_and_nobody_is_lost() {
     assert_eq!(served.load(Ordering::Relaxed), 600);
     router.stop(&[]);
 }
+
+#[test]
+fn hosts_come_go_and_are_closed_under_load_and_each_connection_sees_them_as_they_are() {
+    if without_root(
+        "hosts_come_go_and_are_closed_under_load_and_each_connection_sees_them_as_they_are",
+    ) {
+        return;
+    }
+    let router = Setup::new().under(&SOMEBODY).start();
+    let steady = router.hosts.subdirectory("b.example").join("tls-socket");
+    let listener = UnixListener::bind(&steady).unwrap();
+    set_mode(&steady, 0o777);
+    let served = AtomicUsize::new(0);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| serve(listener, "untold", &served));
+        let load = || {
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(router.saying(&hello("b.example")).rest(), b"untold");
+            }
+        };
+        let clients = [scope.spawn(load), scope.spawn(load)];
+        let changes = scope.spawn(|| {
+            for _ in 0..40 {
+                let backend = router.backend("a.example");
+                is_served(&router, &backend);
+                set_mode(&backend.directory, 0o700);
+                is_unknown(&router);
+                set_mode(&backend.directory, 0o711);
+                is_served(&router, &backend);
+                fs::remove_dir_all(&backend.directory).unwrap();
+                is_unknown(&router);
+            }
+        });
+        let changed = changes.join();
+        over.store(true, Ordering::Relaxed);
+        let loaded = clients.map(|client| client.join());
+        let mut stop = std::os::unix::net::UnixStream::connect(&steady).unwrap();
+        stop.write_all(b"stop").unwrap();
+        changed.unwrap();
+        loaded.into_iter().for_each(|end| end.unwrap());
+    });
+    assert!(served.load(Ordering::Relaxed) > 0);
+    router.stop(&[]);
+}
