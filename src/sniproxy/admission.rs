@@ -44,10 +44,8 @@ impl Pause {
 }
 
 impl Router {
-    /// A few of those who are queued, more in a turn in which much else has happened. Mostly there is one, and to ask
-    /// once more costs as much as an accept.
-    pub(super) fn accept(&mut self, events: usize) {
-        for _ in 0..AT_ONCE.min(1 + events / 8) {
+    pub(super) fn accept(&mut self) {
+        for _ in 0..AT_ONCE {
             if !self.accept_one() {
                 return;
             }

@@ -105,7 +105,7 @@ impl Router {
             let count =
                 waited.map_err(|errno| Error::fatal("unable to wait for events", errno.desc()))?;
             for event in &events[..count] {
-                self.dispatch(event, count);
+                self.dispatch(event);
             }
             for _ in 0..self.connections.turns() {
                 if let Some(token) = self.connections.take_turn() {
@@ -129,7 +129,7 @@ impl Router {
         }
     }
 
-    fn dispatch(&mut self, event: &EpollEvent, count: usize) {
+    fn dispatch(&mut self, event: &EpollEvent) {
         match Source::of(event) {
             Source::Member(token, side) => {
                 if let Some(connection) = self.connections.get_mut(token) {
@@ -137,7 +137,7 @@ impl Router {
                     self.step(token);
                 }
             }
-            Source::Other(SOCKET) => self.accept(count),
+            Source::Other(SOCKET) => self.accept(),
             Source::Other(_) => {
                 while let Some(signal) = self.signals.next() {
                     if self.draining.is_none() {
