@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 
 use super::address::BindAddress;
-use crate::sys::socket::{DeferAccept, FastOpen};
+use crate::sys::socket::FastOpen;
 
 /// The step that failed, in upstream's words.
 #[derive(Debug)]
@@ -32,9 +32,6 @@ pub struct ListenOptions {
     pub scope: u32,
     /// Quiet time after which the kernel asks whether a client is still there; `None`: never.
     pub keepalive: Option<Duration>,
-    /// Have the kernel keep a connection to itself until the client's first bytes are there, or this time is over.
-    /// Only for clients that speak first.
-    pub defer: Option<Duration>,
     /// How many clients may send their first bytes with their first packet (TCP fast open) before their addresses
     /// are proven.
     pub fast_open: Option<u32>,
@@ -115,7 +112,6 @@ fn tune(socket: &impl AsFd, options: &ListenOptions) -> Result<(), Errno> {
         setsockopt(socket, sockopt::KeepAlive, &true)?;
         setsockopt(socket, sockopt::TcpKeepIdle, &seconds(quiet))?;
     }
-    set_if(socket, DeferAccept, options.defer.map(seconds))?;
     set_if(socket, FastOpen, options.fast_open)?;
     set_if(socket, sockopt::SndBuf, options.send_buffer)?;
     set_if(socket, sockopt::RcvBuf, options.receive_buffer)
@@ -177,7 +173,6 @@ mod tests {
     #[test]
     fn nothing_is_set_that_was_not_asked_for() {
         let listener = open(LOOPBACK, 0, &ListenOptions::default()).unwrap();
-        assert_eq!(getsockopt(&listener, DeferAccept).unwrap(), 0);
         assert_eq!(getsockopt(&listener, FastOpen).unwrap(), 0);
         let (_client, accepted) = connect(&listener);
         assert!(!getsockopt(&accepted, sockopt::KeepAlive).unwrap());
@@ -186,13 +181,11 @@ mod tests {
     #[test]
     fn the_kernel_takes_the_options_of_the_listener_itself() {
         let options = ListenOptions {
-            defer: Some(Duration::from_secs(1)),
             fast_open: Some(100),
             keepalive: Some(Duration::from_secs(u64::MAX)),
             ..ListenOptions::default()
         };
         let listener = open(LOOPBACK, 0, &options).unwrap();
-        assert_eq!(getsockopt(&listener, DeferAccept).unwrap(), 1);
         assert_eq!(getsockopt(&listener, FastOpen).unwrap(), 100);
         assert_eq!(getsockopt(&listener, sockopt::TcpKeepIdle).unwrap(), 32767);
     }

@@ -126,8 +126,7 @@ fn options(config: &Config) -> ListenOptions {
         delay: false,
         scope: 0,
         keepalive: Some(config.keepalive),
-        // The kernel would forget those who have not spoken yet when it ends.
-        defer: None,
+        // No deferred accept: the kernel would forget those who have not spoken yet when a socket is closed.
         fast_open: config.fast_open.then_some(FAST_OPEN_QUEUE),
         send_buffer: config.send_buffer,
         receive_buffer: config.receive_buffer,

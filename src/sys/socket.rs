@@ -9,10 +9,6 @@ use std::time::Duration;
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 
 sockopt_impl!(
-    /// Seconds that a connection without a byte from its client stays with the kernel (tcp(7)).
-    DeferAccept, Both, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, u32
-);
-sockopt_impl!(
     /// Length of a listener's queue of TCP fast open, RFC 7413.
     FastOpen, Both, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, u32
 );
