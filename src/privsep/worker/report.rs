@@ -48,11 +48,11 @@ impl<'a> Reporter<'a> {
     }
 
     pub fn stopped(&self) {
-        let _ = self.parent.send(&FromWorker::Stopped, &[]);
+        self.tell(&FromWorker::Stopped);
     }
 
     pub fn fatal(&self, text: &str) {
-        let _ = self.parent.send(&FromWorker::Fatal(text.into()), &[]);
+        self.tell(&FromWorker::Fatal(text.into()));
     }
 
     /// A line lost because the parent does not keep up is counted.
