@@ -12,6 +12,7 @@ pub mod role;
 mod safe;
 pub(crate) mod sandbox;
 pub mod session;
+pub mod shared;
 pub mod signer;
 pub mod store;
 pub mod terminator;

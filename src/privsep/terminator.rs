@@ -71,6 +71,8 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
                 let service = serve(orders, &keeper, number, &settings, demand);
                 services.insert(number, service);
             }
+            // Sessions finish by themselves.
+            ToTerminator::Drain => return 0,
             ToTerminator::Connection(order) => {
                 let Some(ends) = Ends::sort(ends) else {
                     continue;

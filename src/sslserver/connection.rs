@@ -11,7 +11,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, pipe2};
 
 use crate::net::address::Network;
-use crate::privsep::message::{ConnectionOrder, Ending, ListenerToSession, SessionToListener};
+use crate::privsep::message::{
+    ConnectionOrder, Ending, Facts, ListenerToSession, SessionToListener,
+};
 use crate::tls::client::Demand;
 
 /// Where a connection stands.
@@ -41,10 +43,7 @@ pub struct Waiting {
 /// What the application will start with.
 pub enum Purpose {
     /// The handshake is done.
-    Encrypted {
-        summary: String,
-        environment: Vec<u8>,
-    },
+    Encrypted { facts: Facts, environment: Vec<u8> },
     /// It starts in plain text and says itself when TLS begins (`-n`). The session is made when it runs.
     Plain(Plain),
 }
@@ -178,6 +177,7 @@ impl Handover {
     pub fn order(&self) -> ConnectionOrder {
         let left = self.deadline.saturating_duration_since(Instant::now());
         ConnectionOrder {
+            number: self.number,
             set: self.set,
             patience: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
             client: self.client,

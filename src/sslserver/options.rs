@@ -15,11 +15,12 @@ use crate::net::address::Family;
 use crate::tls::client::Demand;
 
 /// Options without an argument.
-const FLAGS: &str = "1346UXpPhHrRoOdDqQvVeEsSnNmzZ";
+const FLAGS: &str = "1346CUXpPhHrRoOdDqQvVeEsSnNmzZ";
 
 /// Options with an argument, and what it is.
-const ARGUMENTS: [(char, &str); 12] = [
+const ARGUMENTS: [(char, &str); 13] = [
     ('c', "limit"),
+    ('j', "processes"),
     ('y', "iprules.cdb"),
     ('x', "rules.cdb"),
     ('B', "banner"),
@@ -38,6 +39,8 @@ const MAX_BANNER: usize = 4096;
 /// Enough for any machine; a slip of the pen shall not ask for more.
 const MAX_LIMIT: u64 = 1_000_000;
 const MAX_ID: u64 = u32::MAX as u64 - 1;
+/// Processes that share all connections: more than processors are of no use.
+const MAX_SHARED: u64 = 256;
 const MAX_SECONDS: u64 = 30 * 24 * 3600;
 
 #[derive(Debug)]
@@ -72,6 +75,10 @@ pub struct Options {
     pub delayed: bool,
     /// `-z`, `-m`, `-Z`: what clients have to show.
     pub demand: Demand,
+    /// `-C`: everything is loaded, checked and told, and nothing served.
+    pub check: bool,
+    /// `-j`: so many processes share all connections; `None`: each connection has one of its own.
+    pub shared: Option<usize>,
     /// `-c`
     pub limit: usize,
     /// `-b`
@@ -119,6 +126,8 @@ impl Default for Options {
             ssl_environment: false,
             delayed: false,
             demand: Demand::Nothing,
+            check: false,
+            shared: None,
             limit: 40,
             backlog: 20,
             early_rules: None,
@@ -201,6 +210,7 @@ impl Options {
         match letter {
             '1' => self.announce = true,
             '3' => self.password = true,
+            'C' => self.check = true,
             '4' => self.family = Some(Family::V4),
             '6' => self.family = Some(Family::V6),
             'U' => self.ids_from_environment = true,
@@ -238,6 +248,7 @@ impl Options {
         let seconds = || number(1, MAX_SECONDS).map(Duration::from_secs);
         match letter {
             'c' => self.limit = number(1, MAX_LIMIT)? as usize,
+            'j' => self.shared = Some(number(1, MAX_SHARED)? as usize),
             'b' => self.backlog = number(1, i32::MAX as u64)? as i32,
             'u' => self.uid = number(0, MAX_ID)? as u32,
             'g' => self.gid = number(0, MAX_ID)? as u32,

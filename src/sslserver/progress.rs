@@ -11,7 +11,7 @@ use super::connection::{Connection, Purpose, Running, Stage, Waiting};
 use super::keysets::Outgoing;
 use super::listener::Listener;
 use super::log::{Ends, Level};
-use crate::privsep::message::{Ending, SessionReport};
+use crate::privsep::message::{Ending, Facts, SessionReport};
 use crate::sys::process::Ended;
 use crate::sys::words::field;
 use crate::tls::client::Demand;
@@ -37,18 +37,12 @@ impl Listener {
             return;
         };
         match report {
-            SessionReport::Established {
-                summary,
-                environment,
-            } => {
+            SessionReport::Established { facts, environment } => {
                 match std::mem::replace(&mut connection.stage, Stage::Over) {
                     Stage::Handshake(pipes) => {
                         connection.stage = Stage::Waiting(Waiting {
                             pipes,
-                            to: Purpose::Encrypted {
-                                summary,
-                                environment,
-                            },
+                            to: Purpose::Encrypted { facts, environment },
                             greeted: false,
                         });
                     }
@@ -57,7 +51,7 @@ impl Listener {
                         let (pid, ip) = (running.pid, connection.remote.ip());
                         let demand = connection.demand;
                         connection.stage = Stage::Running(running);
-                        return self.log_encrypted(pid, ip, demand, &summary);
+                        return self.log_encrypted(pid, ip, demand, &facts);
                     }
                     // Only a captured session says so twice.
                     stage => {
@@ -204,16 +198,19 @@ impl Listener {
             return;
         };
         match waiting.to {
-            Purpose::Encrypted { summary, .. } => self.log_encrypted(pid, ip, demand, &summary),
+            Purpose::Encrypted { facts, .. } => self.log_encrypted(pid, ip, demand, &facts),
             Purpose::Plain(plain) => {
                 self.dispatch(plain.handover);
             }
         }
     }
 
-    fn log_encrypted(&self, pid: Pid, ip: IpAddr, demand: Demand, summary: &str) {
-        let summary = match self.log.level() >= Level::Detail && !summary.is_empty() {
-            true => format!(" {}", field(summary.as_bytes())),
+    fn log_encrypted(&self, pid: Pid, ip: IpAddr, demand: Demand, facts: &Facts) {
+        let summary = match self.log.level() >= Level::Detail && self.options.ssl_environment {
+            true => {
+                let summary = format!("{}:{}", facts.protocol, facts.cipher);
+                format!(" {}", field(summary.as_bytes()))
+            }
             false => String::new(),
         };
         if demand != Demand::Nothing {

@@ -109,6 +109,7 @@ impl Listener {
                 Ok(Some((FromTerminator::Recovered, _))) => {
                     self.sessions_short.pass();
                 }
+                Ok(Some((FromTerminator::Report { .. }, _))) => {}
                 Ok(None) => break,
                 Err(_) => {
                     let _ = self.epoll.delete(&terminator.channel);

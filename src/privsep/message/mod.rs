@@ -11,7 +11,7 @@ mod worker;
 
 pub use keeper::{Chain, FromKeeper, Heritage, NewSession, PublicPart, Reply, Request, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
-pub use session::{Ending, SessionReport};
+pub use session::{Ending, Facts, SessionReport};
 pub use store::{Found, NewWorker, StoreReport, ToStore};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 pub use worker::{Finish, Finished, FromWorker, Target, ToWorker};

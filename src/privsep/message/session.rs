@@ -11,9 +11,7 @@ const MAX_ENVIRONMENT: usize = 96 * 1024;
 pub enum SessionReport {
     /// The handshake is done: the application may start.
     Established {
-        /// Protocol and cipher as the log shows them, `TLSv1.3:TLS_AES_256_GCM_SHA384`; empty if nobody asked for
-        /// the variables.
-        summary: String,
+        facts: Facts,
         /// `SSL_*` variables as `NAME=value` strings, each closed by NUL; empty if nobody asked for them.
         environment: Vec<u8>,
     },
@@ -28,6 +26,39 @@ pub enum SessionReport {
         sent: u64,
         ending: Ending,
     },
+}
+
+/// What TLS agreed on, for the log and the counters; in the library's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `TLSv1.3`
+    pub protocol: String,
+    /// `TLS_AES_256_GCM_SHA384`
+    pub cipher: String,
+    /// `X25519`; empty if it is not known.
+    pub group: String,
+    /// The server name that the client asked for, as it wrote it; empty: none.
+    pub name: String,
+    pub resumed: bool,
+}
+
+impl Facts {
+    fn encode(&self, out: &mut Writer) {
+        for text in [&self.protocol, &self.cipher, &self.group, &self.name] {
+            out.string(clip(text));
+        }
+        out.byte(self.resumed.into());
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        Some(Facts {
+            protocol: input.text()?,
+            cipher: input.text()?,
+            group: input.text()?,
+            name: input.text()?,
+            resumed: input.byte()? != 0,
+        })
+    }
 }
 
 /// How a relay ended.
@@ -46,16 +77,13 @@ pub enum Ending {
 }
 
 impl Message for SessionReport {
-    const MAX: usize = 64 + MAX_TEXT + MAX_ENVIRONMENT;
+    const MAX: usize = 64 + 4 * MAX_TEXT + MAX_ENVIRONMENT;
 
     fn encode(&self, out: &mut Writer) {
         match self {
-            SessionReport::Established {
-                summary,
-                environment,
-            } => {
+            SessionReport::Established { facts, environment } => {
                 out.byte(b'E');
-                out.string(clip(summary));
+                facts.encode(out);
                 out.string(environment);
             }
             SessionReport::Failed { pid, reason } => {
@@ -91,7 +119,7 @@ impl Message for SessionReport {
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         match input.byte()? {
             b'E' => Some(SessionReport::Established {
-                summary: input.text()?,
+                facts: Facts::decode(input)?,
                 environment: input.string()?.to_vec(),
             }),
             b'F' => Some(SessionReport::Failed {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{MAX_TEXT, clip};
+use super::{SessionReport, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
 use crate::tls::client::Demand;
 use crate::tls::settings::{Settings, Version};
@@ -18,11 +18,16 @@ pub enum ToTerminator {
     },
     /// With four descriptors: the client, the application's input (to write), its output (to read), and the session's
     /// end of its report channel. A fifth is the end of the channel on which the application says when TLS begins.
+    /// Where connections are shared, the report channel is left out: reports come with the number of the connection.
     Connection(ConnectionOrder),
+    /// Nothing more will come: what is there is finished. For terminators that have connections of their own.
+    Drain,
 }
 
 /// What a session must know of its connection.
 pub struct ConnectionOrder {
+    /// The listener's own number for it.
+    pub number: u64,
     /// Which set of keys.
     pub set: u32,
     /// Milliseconds left for the handshake.
@@ -49,6 +54,7 @@ impl Message for ToTerminator {
             }
             ToTerminator::Connection(order) => {
                 out.byte(b'C');
+                out.long(order.number);
                 out.word(order.set);
                 out.word(order.patience);
                 match order.client {
@@ -57,6 +63,7 @@ impl Message for ToTerminator {
                 }
                 out.string(order.host.as_deref().unwrap_or_default().as_bytes());
             }
+            ToTerminator::Drain => out.byte(b'D'),
         }
     }
 
@@ -67,12 +74,15 @@ impl Message for ToTerminator {
                 demand: Demand::from_byte(input.byte()?)?,
                 settings: decode_settings(input)?,
             }),
+            b'D' => Some(ToTerminator::Drain),
             b'C' => {
+                let number = input.long()?;
                 let (set, patience) = (input.word()?, input.word()?);
                 let octets = input.string()?;
                 let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
                 let client = four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
                 Some(ToTerminator::Connection(ConnectionOrder {
+                    number,
                     set,
                     patience,
                     client: client.ok()?,
@@ -128,10 +138,15 @@ pub enum FromTerminator {
     Short(String),
     /// Processes can be made again.
     Recovered,
+    /// What the session of this connection says, where connections are shared. The message is large only then.
+    Report {
+        number: u64,
+        report: Box<SessionReport>,
+    },
 }
 
 impl Message for FromTerminator {
-    const MAX: usize = 16 + MAX_TEXT;
+    const MAX: usize = 16 + SessionReport::MAX;
 
     fn encode(&self, out: &mut Writer) {
         let (tag, text) = match self {
@@ -139,6 +154,11 @@ impl Message for FromTerminator {
             FromTerminator::Fatal(text) => (b'F', text.as_str()),
             FromTerminator::Short(text) => (b'S', text.as_str()),
             FromTerminator::Recovered => (b'G', ""),
+            FromTerminator::Report { number, report } => {
+                out.byte(b'N');
+                out.long(*number);
+                return report.encode(out);
+            }
         };
         out.byte(tag);
         out.string(clip(text));
@@ -146,6 +166,12 @@ impl Message for FromTerminator {
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         let tag = input.byte()?;
+        if tag == b'N' {
+            return Some(FromTerminator::Report {
+                number: input.long()?,
+                report: Box::new(SessionReport::decode(input)?),
+            });
+        }
         let text = input.text()?;
         match tag {
             b'R' => Some(FromTerminator::Ready),

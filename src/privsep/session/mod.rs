@@ -18,7 +18,7 @@ use self::handshake::{farewell, handshake};
 use self::keeper::RemoteKeeper;
 use self::relay::relay;
 use self::starttls::Command;
-use super::message::{Ending, SessionReport, SessionToKeeper, SessionToListener};
+use super::message::{Ending, Facts, SessionReport, SessionToKeeper, SessionToListener};
 use crate::relay::buffer::Scratch;
 use crate::relay::plain::Pipes;
 use crate::relay::pump::Pump;
@@ -120,10 +120,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
         starttls::report(control, &variables(&tls, &service.certificates));
     }
     let established = SessionReport::Established {
-        summary: match settings.environment || asked_for_report {
-            true => summary(&tls),
-            false => String::new(),
-        },
+        facts: facts(&tls),
         environment: match settings.environment {
             true => variables(&tls, &service.certificates),
             false => Vec::new(),
@@ -166,12 +163,17 @@ fn check_name(tls: &Tls, host: Option<&str>, ip: IpAddr) -> Result<(), String> {
     })
 }
 
-fn summary(tls: &Tls) -> String {
-    let cipher = tls
-        .ssl()
-        .current_cipher()
-        .map_or("", |cipher| cipher.name());
-    format!("{}:{cipher}", tls.ssl().version_str())
+/// What TLS agreed on.
+pub fn facts(tls: &Tls) -> Facts {
+    let ssl = tls.ssl();
+    let cipher = ssl.current_cipher();
+    Facts {
+        protocol: ssl.version_str().into(),
+        cipher: cipher.map_or("", |cipher| cipher.name()).into(),
+        group: String::new(),
+        name: String::new(),
+        resumed: ssl.session_reused(),
+    }
 }
 
 fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
