@@ -62,6 +62,7 @@ impl Keeper {
                 trust: TrustFiles::default(),
                 oldest: Version::Tls12,
             },
+            ticket_keys: None,
         };
         let (listener, end) = ListenerToKeeper::pair().expect("a channel");
         let body = |mut ends: Vec<OwnedFd>| {
@@ -81,7 +82,7 @@ impl Keeper {
         }
         let (terminator, end) = TerminatorToKeeper::pair().expect("a channel");
         listener
-            .send(&ToKeeper::Terminator, &[end.as_fd()])
+            .send(&ToKeeper::Terminator(0), &[end.as_fd()])
             .expect("sent");
         loop {
             if let PublicPart::End(0) = terminator.receive_within(LIMIT).expect("parts").0 {

@@ -7,6 +7,7 @@ mod line;
 pub mod lookup;
 pub mod message;
 pub mod pem_keeper;
+mod reader;
 pub mod resolver;
 pub mod role;
 mod safe;

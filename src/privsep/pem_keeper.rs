@@ -13,7 +13,7 @@ use super::message::{
     SignerToWorker, ToKeeper,
 };
 use super::role::{self, Confinement};
-use super::safe::Safe;
+use super::safe::{KeySet, Safe};
 use super::sandbox;
 use super::signer;
 use crate::sys::{descriptor, process, signal};
@@ -56,7 +56,7 @@ pub fn run(orders: &Orders, parent: KeeperToListener, before: Option<HeirToKeepe
     // Ends when the parent does, or breaks its word.
     while let Ok((order, ends)) = parent.receive() {
         match order {
-            ToKeeper::Worker => {
+            ToKeeper::Worker(_) => {
                 if let Err(text) = start_signer(&mut safe, ends) {
                     let _ = parent.try_send(&FromKeeper::Warning(text), &[]);
                 }
@@ -67,7 +67,11 @@ pub fn run(orders: &Orders, parent: KeeperToListener, before: Option<HeirToKeepe
                     let _ = heir.try_send(&Heritage(safe.tickets.encode()), &[]);
                 }
             }
-            ToKeeper::Terminator | ToKeeper::Set { .. } => return 111,
+            ToKeeper::Terminator(_)
+            | ToKeeper::Set { .. }
+            | ToKeeper::Tickets
+            | ToKeeper::Look
+            | ToKeeper::Forget(_) => return 111,
         }
     }
     0
@@ -88,12 +92,12 @@ fn prepare(orders: &Orders, before: Option<HeirToKeeper>) -> Result<(Safe, Vec<S
             None => TicketSecrets::random(tickets::now()).map_err(|stack| stack.to_string())?,
         },
     };
-    let mut safe = Safe::new(None, tickets);
-    let loaded = safe.load_pems(&orders.pems);
-    warnings.extend(loaded.map_err(|unusable| unusable.to_string())?);
+    let loaded = KeySet::of_pems(&orders.pems);
+    let (set, more) = loaded.map_err(|unusable| unusable.to_string())?;
+    warnings.extend(more);
     role::confine(&orders.confinement).map_err(|error| error.to_string())?;
     sandbox::confine_safe()?;
-    Ok((safe, warnings))
+    Ok((Safe { set, tickets }, warnings))
 }
 
 /// The secrets of the keeper before this one.

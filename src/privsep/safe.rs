@@ -1,115 +1,97 @@
-//! What the keeper keeps: sets of keys, each loaded once, and the secrets of tickets.
+//! What a keeper keeps: sets of keys, each with what everybody may know of it.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
 use openssl::pkey::{PKey, Private};
 
 use super::message::{Chain, PublicPart};
-use crate::tls::material::{self, Files, MOST_KEYS, SetFiles, Unusable};
+use crate::tls::material::{Files, MOST_KEYS, Material, Unusable};
 use crate::tls::pair::Pair;
 use crate::tls::pems::{self, PemFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
 use crate::tls::tickets::TicketSecrets;
 
+/// The keeper of a proxy has one set and the secrets of tickets.
 pub struct Safe {
-    pub password: Option<Vec<u8>>,
-    /// All keys of all sets, by their numbers.
-    pub keys: Vec<SafeKey>,
-    pub sets: HashMap<u32, KeySet>,
+    pub set: KeySet,
     pub tickets: TicketSecrets,
 }
 
-pub struct SafeKey {
-    key: PKey<Private>,
-    oldest: Version,
-}
-
-/// What everybody may know of a set.
+/// The keys of a set, numbered from 0, and their public parts.
 pub struct KeySet {
+    keys: Vec<PKey<Private>>,
+    oldest: Version,
     /// As terminators are told, the end included.
     parts: Vec<PublicPart>,
     /// Length of the DH parameters' prime; 0: there are none.
     pub dh_bits: u32,
 }
 
-impl Safe {
-    pub fn new(password: Option<Vec<u8>>, tickets: TicketSecrets) -> Safe {
-        Safe {
-            password,
+impl KeySet {
+    fn new(oldest: Version) -> KeySet {
+        KeySet {
             keys: Vec::new(),
-            sets: HashMap::new(),
-            tickets,
+            oldest,
+            parts: Vec::new(),
+            dh_bits: 0,
         }
     }
 
-    /// Reads a set and keeps it. Answers with what there is to say about it.
-    pub fn load(
-        &mut self,
-        number: u32,
-        files: &SetFiles,
-        opened: &Files,
-    ) -> Result<Vec<String>, Unusable> {
-        let mut loaded = material::load(opened, files, self.password.as_deref())?;
-        let room = MOST_KEYS.saturating_sub(self.keys.len() + loaded.pairs.len());
+    /// A set of that number, of what was loaded for it, and what there is to say about it.
+    pub fn of_material(number: u32, mut loaded: Material) -> (KeySet, Vec<String>) {
+        let mut set = KeySet::new(loaded.oldest);
+        let room = MOST_KEYS.saturating_sub(loaded.pairs.len());
         if loaded.named.len() > room {
             loaded.named.truncate(room);
             loaded
                 .warnings
                 .push(format!("no more than {MOST_KEYS} keys can be kept"));
         }
-        let oldest = loaded.oldest;
-        let mut parts = Vec::new();
         for (named, pairs) in [(false, loaded.pairs), (true, loaded.named)] {
             for pair in pairs {
-                parts.extend(self.keep(pair, oldest, named).map(PublicPart::Chain));
+                let chain = set.keep(pair, named).map(PublicPart::Chain);
+                set.parts.extend(chain);
             }
         }
-        let dh_bits = loaded.dh.as_ref().map_or(0, |dh| dh.bits);
-        parts.extend(loaded.dh.map(|dh| PublicPart::DhParameters(dh.pem)));
+        set.dh_bits = loaded.dh.as_ref().map_or(0, |dh| dh.bits);
+        let dh = loaded.dh.map(|dh| PublicPart::DhParameters(dh.pem));
+        set.parts.extend(dh);
         let trust = loaded.trust;
-        parts.extend(anchors(0, trust.anchors));
-        parts.extend(trust.names.into_iter().map(PublicPart::Name));
-        parts.extend(trust.revoked.into_iter().map(PublicPart::Revoked));
-        parts.push(PublicPart::End(number));
-        self.sets.insert(number, KeySet { parts, dh_bits });
-        Ok(loaded.warnings)
+        set.parts.extend(anchors(0, trust.anchors));
+        let names = trust.names.into_iter().map(PublicPart::Name);
+        set.parts.extend(names);
+        let revoked = trust.revoked.into_iter().map(PublicPart::Revoked);
+        set.parts.extend(revoked);
+        set.parts.push(PublicPart::End(number));
+        (set, loaded.warnings)
     }
 
-    /// Everything that a worker is told.
-    pub fn parts(&self) -> impl Iterator<Item = &PublicPart> {
-        self.sets.values().flat_map(|set| &set.parts)
-    }
-
-    /// Reads what the proxy serves and keeps it as the set 0: the n-th PEM has the key of the number n. Answers with
-    /// what there is to say about it.
-    pub fn load_pems(&mut self, wanted: &PemFiles) -> Result<Vec<String>, Unusable> {
+    /// Reads what a proxy serves, as the set 0: the n-th PEM has the key of the number n. With what there is to say
+    /// about it.
+    pub fn of_pems(wanted: &PemFiles) -> Result<(KeySet, Vec<String>), Unusable> {
         let loaded = pems::load(&Files::default(), wanted)?;
-        let mut parts = Vec::new();
+        let mut set = KeySet::new(wanted.oldest);
         for pem in loaded.pems {
-            let chain = self.keep(pem.pair, wanted.oldest, true).map(|chain| Chain {
+            let chain = set.keep(pem.pair, true).map(|chain| Chain {
                 staple: pem.staple,
                 dh: pem.dh.map(|dh| dh.pem).unwrap_or_default(),
                 ..chain
             });
-            parts.extend(chain.map(PublicPart::Chain));
+            set.parts.extend(chain.map(PublicPart::Chain));
         }
         for (list, certificates) in (0..).zip(loaded.authorities) {
-            parts.extend(anchors(list, certificates));
+            set.parts.extend(anchors(list, certificates));
         }
-        parts.push(PublicPart::End(0));
-        self.sets.insert(0, KeySet { parts, dh_bits: 0 });
-        Ok(loaded.warnings)
+        set.parts.push(PublicPart::End(0));
+        Ok((set, loaded.warnings))
     }
 
     /// Puts a key to the others, and answers with what everybody may know of it; nothing if there is no room.
-    fn keep(&mut self, pair: Pair, oldest: Version, named: bool) -> Option<Chain> {
+    fn keep(&mut self, pair: Pair, named: bool) -> Option<Chain> {
         let number = u16::try_from(self.keys.len()).ok()?;
-        self.keys.push(SafeKey {
-            key: pair.key,
-            oldest,
-        });
+        self.keys.push(pair.key);
         Some(Chain {
             key: number,
             named,
@@ -120,21 +102,45 @@ impl Safe {
         })
     }
 
-    /// What a terminator is told of a set in this place; nothing after the end.
-    pub fn part(&self, set: u32, place: usize) -> Option<&PublicPart> {
-        self.sets.get(&set)?.parts.get(place)
+    /// Everything that everybody may know.
+    pub fn parts(&self) -> &[PublicPart] {
+        &self.parts
     }
 
-    /// Signs a handshake with the key of that number.
-    pub fn sign(&self, key: u16, scheme: u16, message: &[u8]) -> Result<Vec<u8>, String> {
-        let kept = self.keys.get(usize::from(key));
-        let kept = kept.ok_or("there is no such key")?;
-        signing::sign(&kept.key, scheme, message, kept.oldest)
-            .map_err(|refusal| refusal.to_string())
+    /// Signs a handshake with the key of that number in this set.
+    pub fn sign(&self, key: usize, scheme: u16, message: &[u8]) -> Result<Vec<u8>, String> {
+        let kept = self.keys.get(key).ok_or("there is no such key")?;
+        signing::sign(kept, scheme, message, self.oldest).map_err(|refusal| refusal.to_string())
     }
 }
 
 fn anchors(list: u16, certificates: Vec<Vec<u8>>) -> impl Iterator<Item = PublicPart> {
     let certificates = certificates.into_iter();
     certificates.map(move |certificate| PublicPart::Anchor { list, certificate })
+}
+
+/// The sets that a terminator was told, whose keys it numbers in the order in which it learned them. They stay as long
+/// as it or one of its sessions may ask for a signature, whatever was renewed since.
+#[derive(Default)]
+pub struct Told {
+    /// Each with the number of its first key.
+    sets: Vec<(usize, Rc<KeySet>)>,
+    keys: usize,
+}
+
+impl Told {
+    pub fn add(&mut self, set: Rc<KeySet>) {
+        let first = self.keys;
+        self.keys += set.keys.len();
+        self.sets.push((first, set));
+    }
+
+    /// Signs a handshake with the key of that number.
+    pub fn sign(&self, key: u16, scheme: u16, message: &[u8]) -> Result<Vec<u8>, String> {
+        let key = usize::from(key);
+        let behind = self.sets.partition_point(|(first, _)| *first <= key);
+        let set = behind.checked_sub(1).and_then(|place| self.sets.get(place));
+        let (first, set) = set.ok_or("there is no such key")?;
+        set.sign(key - first, scheme, message)
+    }
 }

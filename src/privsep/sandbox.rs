@@ -116,7 +116,9 @@ pub fn confine_keeper() -> Result<(), String> {
     let none = SeccompCmpOp::MaskedEq(writing as u64);
     let condition = SeccompCondition::new(flags, word, none, libc::O_RDONLY as u64);
     let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
-    apply(&READING, vec![(libc::SYS_openat, vec![rule])])
+    let program = program(&READING, vec![(libc::SYS_openat, vec![rule])])?;
+    // Its second thread is there already.
+    seccompiler::apply_filter_all_threads(&program).map_err(failed)
 }
 
 /// For the terminator, and inherited by its sessions.
@@ -180,7 +182,15 @@ fn install(more: &[i64]) -> Result<(), String> {
 type Ruled = (i64, Vec<Result<SeccompRule, BackendError>>);
 
 /// Allows what is common, what is named, and what is named with rules for its arguments.
-fn apply(more: &[i64], mut ruled: Vec<Ruled>) -> Result<(), String> {
+fn apply(more: &[i64], ruled: Vec<Ruled>) -> Result<(), String> {
+    seccompiler::apply_filter(&program(more, ruled)?).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> String {
+    format!("fatal: (111) unable to filter system calls: {error}")
+}
+
+fn program(more: &[i64], mut ruled: Vec<Ruled>) -> Result<BpfProgram, String> {
     // Limits of one's own: of another process, the keeper's for one, they would be a weapon.
     ruled.push((libc::SYS_prlimit64, vec![is(0, 0)]));
     // Flags and sizes of descriptors. Who owns one is who gets its signals, so that is not for change.
@@ -204,11 +214,7 @@ fn apply(more: &[i64], mut ruled: Vec<Ruled>) -> Result<(), String> {
         let denied = SeccompAction::Errno(libc::EPERM as u32);
         SeccompFilter::new(rules, denied, SeccompAction::Allow, machine)?.try_into()
     });
-    let failed = |error: &dyn std::fmt::Display| {
-        format!("fatal: (111) unable to filter system calls: {error}")
-    };
-    let program = program.map_err(|error| failed(&error))?;
-    seccompiler::apply_filter(&program).map_err(|error| failed(&error))
+    program.map_err(failed)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::tls::tickets;
 pub fn run(safe: &mut Safe, publish: KeeperToTerminator, worker: SignerToWorker) -> u8 {
     role::rename(c"ssl-signer");
     sandbox::confine_child();
-    for part in safe.parts() {
+    for part in safe.set.parts() {
         if publish.send(part, &[]).is_err() {
             return 0;
         }
@@ -21,17 +21,13 @@ pub fn run(safe: &mut Safe, publish: KeeperToTerminator, worker: SignerToWorker)
     drop(publish);
     // Ends when the worker does, or breaks its word.
     while let Ok((request, _)) = worker.receive() {
-        let mut reply = Reply {
-            signature: Vec::new(),
-            opened: None,
-            fresh: None,
-        };
+        let mut reply = Reply::default();
         match request {
             Request::Sign {
                 key,
                 scheme,
                 message,
-            } => match safe.sign(key, scheme, &message) {
+            } => match safe.set.sign(key.into(), scheme, &message) {
                 Ok(signature) => reply.signature = signature,
                 // Whoever asks for that is no worker of ours any more.
                 Err(_) => return 111,

@@ -48,7 +48,8 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
     signal::ignore(&[nix::sys::signal::Signal::SIGCHLD]);
     // A session that was taken over shall not write lines of its own into the log.
     let _ = descriptor::null_on(&[2]);
-    let service = match prepare(orders, &keeper) {
+    let mut keeper = Tutor::new(keeper);
+    let service = match prepare(orders, &mut keeper) {
         Ok(service) => service,
         Err(text) => {
             let _ = listener.send(&FromTerminator::Fatal(text), &[]);
@@ -67,8 +68,9 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
                 number,
                 settings,
                 demand,
+                scope,
             } => {
-                let service = serve(orders, &keeper, number, &settings, demand);
+                let service = serve(orders, &mut keeper, number, &settings, demand, &scope);
                 services.insert(number, service);
             }
             // Sessions finish by themselves.
@@ -78,7 +80,7 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
                     continue;
                 };
                 match services.get(&order.set) {
-                    Some(Ok(service)) => start(service, &listener, &keeper, order, ends),
+                    Some(Ok(service)) => start(service, &listener, &keeper.channel, order, ends),
                     Some(Err(reason)) => give_up(ends.report, reason),
                     None => give_up(ends.report, "no such set of keys"),
                 }
@@ -88,14 +90,14 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
     0
 }
 
-fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, String> {
+fn prepare(orders: &Orders, keeper: &mut Tutor) -> Result<Service, String> {
     // The library reads its configuration file, so before the root changes.
     openssl::init();
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
-    let service = serve(orders, keeper, 0, &orders.tls, orders.demand)
+    let service = serve(orders, keeper, 0, &orders.tls, orders.demand, "")
         .map_err(|text| format!("error: (111) {text}"))?;
     rehearsal::rehearse(&service.context, || {
-        let keeper = introduce(keeper).map(RemoteKeeper::new);
+        let keeper = introduce(&keeper.channel).map(RemoteKeeper::new);
         provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
     });
     // The last channel of the rehearsal must not be there to be dropped in a session.
@@ -105,15 +107,20 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Service, Stri
 }
 
 /// Learns a set of keys and makes what its sessions need.
-fn serve(
+pub(super) fn serve(
     orders: &Orders,
-    keeper: &TerminatorToKeeper,
+    keeper: &mut Tutor,
     set: u32,
     settings: &Settings,
     demand: Demand,
+    scope: &str,
 ) -> Result<Service, String> {
     let refused = |refused: Refused| refused.to_string();
-    let frontend = learn(keeper, set)?.finish(demand).map_err(refused)?;
+    let parts = keeper.learn(set)?;
+    // One set may ask more of clients than another, and whom it trusted it may trust no more.
+    let trust = parts.trust().map_err(|stack| stack.to_string())?;
+    let scope = format!("sslserver{scope} {trust}");
+    let frontend = parts.finish(demand).map_err(refused)?;
     let mut certificates = Vec::new();
     if orders.wants_variables {
         for &place in &frontend.default {
@@ -125,8 +132,7 @@ fn serve(
         }
     }
     let purpose = Purpose {
-        // One set may ask more of clients than another.
-        scope: &format!("sslserver {set}"),
+        scope: &scope,
         settings,
         // Another process would be needed for each further connection, so that few clients make any.
         tickets: 1,
@@ -140,35 +146,54 @@ fn serve(
     })
 }
 
-/// Receives the public parts of a set from the keeper.
-pub fn learn(keeper: &TerminatorToKeeper, wanted: u32) -> Result<PublicParts, String> {
-    let bad = |stack| format!("unable to load certificate: {stack}");
-    let mut parts = PublicParts::default();
-    loop {
-        let (part, _) = keeper
-            .receive_within(KEEPER_PATIENCE)
-            .map_err(|error| format!("terminator hears nothing from keeper: {error}"))?;
-        match part {
-            PublicPart::Chain(chain) => {
-                let place = parts.chains.add(&chain.entry());
-                match chain.named {
-                    true => parts.named.extend(place),
-                    false => parts.default.extend(place),
+/// The keeper as the teacher of what everybody may know.
+pub struct Tutor {
+    pub channel: TerminatorToKeeper,
+    /// How many keys there were so far: each has a number of its own, though they are counted anew in each set.
+    keys: u16,
+}
+
+impl Tutor {
+    pub fn new(channel: TerminatorToKeeper) -> Tutor {
+        Tutor { channel, keys: 0 }
+    }
+
+    /// Receives the public parts of a set.
+    pub fn learn(&mut self, wanted: u32) -> Result<PublicParts, String> {
+        let bad = |stack| format!("unable to load certificate: {stack}");
+        let mut parts = PublicParts::default();
+        let first = self.keys;
+        loop {
+            let (part, _) = self
+                .channel
+                .receive_within(KEEPER_PATIENCE)
+                .map_err(|error| format!("terminator hears nothing from keeper: {error}"))?;
+            match part {
+                PublicPart::Chain(mut chain) => {
+                    self.keys = self
+                        .keys
+                        .checked_add(1)
+                        .ok_or("more keys than have numbers")?;
+                    chain.key = chain.key.saturating_add(first);
+                    let place = parts.chains.add(&chain.entry());
+                    match chain.named {
+                        true => parts.named.extend(place),
+                        false => parts.default.extend(place),
+                    }
                 }
+                PublicPart::DhParameters(pem) => parts.dh = Some(pem),
+                PublicPart::Anchor { certificate, .. } => {
+                    let certificate = X509::from_der(&certificate).map_err(bad)?;
+                    parts.anchors.push(certificate);
+                }
+                PublicPart::Name(der) => parts.names.push(X509::from_der(&der).map_err(bad)?),
+                PublicPart::Revoked(der) => {
+                    parts.revoked.push(X509Crl::from_der(&der).map_err(bad)?);
+                }
+                PublicPart::End(set) if set == wanted => return Ok(parts),
+                // The keeper and the listener agree on the order.
+                PublicPart::End(_) => return Err("terminator was told of another set".into()),
             }
-            PublicPart::DhParameters(pem) => parts.dh = Some(pem),
-            PublicPart::Anchor { certificate, .. } => {
-                parts
-                    .anchors
-                    .push(X509::from_der(&certificate).map_err(bad)?);
-            }
-            PublicPart::Name(der) => parts.names.push(X509::from_der(&der).map_err(bad)?),
-            PublicPart::Revoked(der) => {
-                parts.revoked.push(X509Crl::from_der(&der).map_err(bad)?);
-            }
-            PublicPart::End(set) if set == wanted => return Ok(parts),
-            // Whatever that was for, it is not to be taken for this.
-            PublicPart::End(_) => parts = PublicParts::default(),
         }
     }
 }

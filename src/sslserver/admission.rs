@@ -8,15 +8,13 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::connection::{
-    Connection, Handover, Kit, Names, Plain, Purpose, Stage, Waiting, local, plain,
+    Connection, Handover, Kit, Names, Plain, Purpose, Session, Stage, Waiting, local, plain,
 };
-use super::keysets::Outgoing;
 use super::limits::RuleLimits;
-use super::listener::{Listener, token};
+use super::listener::Listener;
 use super::log::{Ends, Level};
 use crate::net::address::Network;
-use crate::privsep::channel::ChannelError;
-use crate::privsep::message::{ToTerminator, Wanted};
+use crate::privsep::message::Wanted;
 use crate::rules::{Client, RulesFile, Verdict};
 use crate::sys::socket::clear_ip_options;
 use crate::sys::words;
@@ -38,7 +36,7 @@ impl Listener {
             let kit = match self
                 .kit
                 .take()
-                .map_or_else(|| Kit::make(self.options.delayed), Ok)
+                .map_or_else(|| Kit::make(self.options.delayed, self.roles.shared), Ok)
             {
                 Ok(kit) => kit,
                 Err(errno) => return self.pause(errno),
@@ -256,10 +254,16 @@ impl Listener {
             }
         };
         let number = self.next;
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
-        if let Err(errno) = self.epoll.add(&kit.reports, event) {
-            return self.pause(errno);
-        }
+        let (session, report) = match kit.reports {
+            None => (Session::Shared(None), None),
+            Some((reports, report)) => {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
+                if let Err(errno) = self.epoll.add(&reports, event) {
+                    return self.pause(errno);
+                }
+                (Session::Own(reports), Some(report))
+            }
+        };
         self.next += 1;
         let client = Network::of_client(remote.ip());
         self.census.enter(client);
@@ -271,7 +275,7 @@ impl Listener {
             variables,
             names: Names::default(),
             stage: Stage::Over,
-            session: Some(kit.reports),
+            session,
             ending: None,
             due: None,
         };
@@ -282,7 +286,7 @@ impl Listener {
             stream,
             input: kit.input,
             output: kit.output,
-            report: kit.report,
+            report,
             control,
             client: remote.ip(),
             host: names.host.clone(),
@@ -308,57 +312,6 @@ impl Listener {
                 self.connections.insert(number, connection);
                 self.dispatch(handover);
             }
-        }
-    }
-
-    /// Gives the terminator what is for it, or keeps it until there is room or another terminator.
-    pub(super) fn hand_over(&mut self) {
-        let Some(terminator) = self.roles.terminator.as_ref().filter(|t| t.ready) else {
-            return;
-        };
-        let mut full = false;
-        while let Some(outgoing) = self.outgoing.front() {
-            let sent = match outgoing {
-                Outgoing::Client(client) => terminator
-                    .channel
-                    .try_send(&ToTerminator::Connection(client.order()), &client.ends()),
-                Outgoing::Set(number) => match self.sets.settings(*number) {
-                    Some((settings, demand)) => {
-                        let number = *number;
-                        let order = ToTerminator::Set {
-                            number,
-                            settings,
-                            demand,
-                        };
-                        terminator.channel.try_send(&order, &[])
-                    }
-                    None => Ok(()),
-                },
-            };
-            match sent {
-                Ok(()) => drop(self.outgoing.pop_front()),
-                Err(ChannelError::System(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS)) => {
-                    full = true;
-                    break;
-                }
-                // It is dead; another will come.
-                Err(_) => break,
-            }
-        }
-        self.watch_terminator(full);
-    }
-
-    /// Listens to the terminator, and waits for room in its channel if asked to.
-    pub(super) fn watch_terminator(&mut self, room: bool) {
-        if let Some(terminator) = &mut self.roles.terminator
-            && terminator.full != room
-        {
-            terminator.full = room;
-            let mut flags = EpollFlags::EPOLLIN;
-            flags.set(EpollFlags::EPOLLOUT, room);
-            let mut event = EpollEvent::new(flags, token::TERMINATOR);
-            // A channel that is registered stays so until it is closed.
-            let _ = self.epoll.modify(&terminator.channel, &mut event);
         }
     }
 }

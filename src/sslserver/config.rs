@@ -78,6 +78,8 @@ impl Variables {
 /// The keys, as the keeper will see them.
 pub struct Keys {
     pub files: SetFiles,
+    /// TICKETKEYFILE, as the keeper sees it.
+    pub ticket_keys: Option<PathBuf>,
     /// What clients have to show after all: CCAFILE=- asks nobody.
     pub demand: Demand,
     /// The listener opens the files, as root, because no SSL_USER is set who could.
@@ -96,6 +98,8 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// DNSCACHEIP: name servers instead of the system's.
     pub servers: Vec<SocketAddr>,
+    /// RELOAD=auto: changed files are found without SIGHUP.
+    pub watches: bool,
     /// Things to say at `-v`.
     pub notes: Vec<String>,
 }
@@ -166,8 +170,19 @@ impl Config {
             gid,
             proxies: proxies(variables)?,
             servers: servers(variables)?,
+            watches: watches(variables)?,
             notes,
         })
+    }
+}
+
+fn watches(variables: &Variables) -> Result<bool, Error> {
+    match variables.text("RELOAD").as_deref() {
+        None => Ok(false),
+        Some("auto") => Ok(true),
+        Some(other) => Err(Error::BadSetting(format!(
+            "RELOAD: \"{other}\" is not auto"
+        ))),
     }
 }
 
@@ -291,6 +306,7 @@ fn keys(
             trust,
             oldest,
         },
+        ticket_keys: variables.paths("TICKETKEYFILE").pop().map(inside),
         demand,
         opened_by_listener,
     })

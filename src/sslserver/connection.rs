@@ -100,12 +100,21 @@ pub struct Connection {
     /// Variables of the rules that matched.
     pub variables: Vec<(Vec<u8>, Vec<u8>)>,
     pub stage: Stage,
-    /// The session's reports; `None` once it has ended.
-    pub session: Option<ListenerToSession>,
+    pub session: Session,
     /// How the relay ended, if the session said so.
     pub ending: Option<Ending>,
     /// When the listener acts by itself: the session overran its time, or the application stays on alone.
     pub due: Option<Instant>,
+}
+
+/// Where the reports of a connection's session come from.
+pub enum Session {
+    /// From a process of its own.
+    Own(ListenerToSession),
+    /// From one that has many, by the token of its channel; `None`: it is not handed over yet.
+    Shared(Option<u64>),
+    /// It has ended.
+    Over,
 }
 
 impl Connection {
@@ -117,7 +126,9 @@ impl Connection {
     /// The application has ended and the session is over: nothing is left.
     pub fn is_over(&self) -> bool {
         match &self.stage {
-            Stage::Running(running) => running.status.is_some() && self.session.is_none(),
+            Stage::Running(running) => {
+                running.status.is_some() && matches!(self.session, Session::Over)
+            }
             _ => false,
         }
     }
@@ -132,15 +143,14 @@ pub struct Kit {
     /// The session's ends.
     pub input: OwnedFd,
     pub output: OwnedFd,
-    pub reports: ListenerToSession,
-    pub report: SessionToListener,
+    /// Our end of its reports and its own; `None`: it shares a channel with others.
+    pub reports: Option<(ListenerToSession, SessionToListener)>,
 }
 
 impl Kit {
-    pub fn make(delayed: bool) -> Result<Kit, Errno> {
+    pub fn make(delayed: bool, shared: bool) -> Result<Kit, Errno> {
         let (stdin, input) = pipe2(OFlag::O_CLOEXEC)?;
         let (output, stdout) = pipe2(OFlag::O_CLOEXEC)?;
-        let (reports, report) = ListenerToSession::pair()?;
         let stream = || {
             let (family, kind) = (AddressFamily::Unix, SockType::Stream);
             socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
@@ -150,8 +160,7 @@ impl Kit {
             control: delayed.then(stream).transpose()?,
             input,
             output,
-            reports,
-            report,
+            reports: (!shared).then(ListenerToSession::pair).transpose()?,
         })
     }
 }
@@ -162,7 +171,8 @@ pub struct Handover {
     pub stream: TcpStream,
     pub input: OwnedFd,
     pub output: OwnedFd,
-    pub report: SessionToListener,
+    /// The session's end of its reports, if it has a channel of its own.
+    pub report: Option<SessionToListener>,
     /// The session's end of the channel on which the application asks for TLS.
     pub control: Option<OwnedFd>,
     pub client: IpAddr,
@@ -187,12 +197,8 @@ impl Handover {
 
     /// The descriptors that go with it, in the order of the message.
     pub fn ends(&self) -> Vec<BorrowedFd<'_>> {
-        let mut ends = vec![
-            self.stream.as_fd(),
-            self.input.as_fd(),
-            self.output.as_fd(),
-            self.report.as_fd(),
-        ];
+        let mut ends = vec![self.stream.as_fd(), self.input.as_fd(), self.output.as_fd()];
+        ends.extend(self.report.as_ref().map(AsFd::as_fd));
         ends.extend(self.control.as_ref().map(AsFd::as_fd));
         ends
     }

@@ -11,13 +11,15 @@ use super::connection::Names;
 use super::keysets;
 
 /// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
-const OURS: [&str; 6] = [
+const OURS: [&str; 8] = [
     "CCAVERIFY",
     "DNSCACHEIP",
     "MAXCONIP",
     "MAXCONNET",
     "PROTO",
     "PROXYFROM",
+    "RELOAD",
+    "TICKETKEYFILE",
 ];
 
 /// What a session may say, by how the names begin.

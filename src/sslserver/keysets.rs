@@ -2,22 +2,16 @@
 //! matches. A set is loaded when the first such connection comes, which waits for it.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
 
 use super::config::{KeyConfig, Variables, key_set};
-use super::connection::Handover;
-use super::listener::Listener;
 use super::options::Options;
-use crate::privsep::message::ToKeeper;
-use crate::sys::message::MAX_DESCRIPTORS;
 use crate::tls::client::Demand;
 use crate::tls::material::SetFiles;
 use crate::tls::settings::Settings;
 
 /// Variables of TLS: in our environment they make the first set of keys, in a rule's another.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "ALPN",
     "CADIR",
     "CAFILE",
@@ -33,6 +27,7 @@ pub const NAMES: [&str; 18] = [
     "GROUPS",
     "KEYFILE",
     "SNI_STRICT",
+    "TICKETS",
     "TLSMAX",
     "TLSMIN",
     "VERIFYDEPTH",
@@ -42,8 +37,6 @@ pub const NAMES: [&str; 18] = [
 const MOST: usize = 1000;
 /// Settings go to the roles in one message.
 const LONGEST: usize = 16 * 1024;
-/// A set that could not be loaded is not tried at every connection.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Names and values.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -53,29 +46,18 @@ pub struct KeySets {
     config: KeyConfig,
     /// By what the rule says; the number of the first set, which is nobody's here, is 0.
     numbers: HashMap<Pairs, u32>,
-    sets: Vec<KeySet>,
+    sets: BTreeMap<u32, KeySet>,
+    count: u32,
 }
 
-struct KeySet {
-    files: SetFiles,
-    settings: Settings,
-    demand: Demand,
-    state: State,
-}
-
-enum State {
-    /// Nobody has asked for it, or the terminator that knew it is gone.
-    Unknown,
-    /// The keeper is at it, and these connections wait.
-    Asked(Vec<Handover>),
-    Ready,
-    Failed(Instant, String),
-}
-
-/// What goes to the terminator, in this order.
-pub enum Outgoing {
-    Set(u32),
-    Client(Handover),
+pub struct KeySet {
+    pub files: SetFiles,
+    pub settings: Settings,
+    pub demand: Demand,
+    /// What the rule says of TLS. Sessions are resumed only under the same.
+    pub scope: String,
+    /// A connection had it since keys were read again.
+    used: bool,
 }
 
 impl KeySets {
@@ -84,7 +66,8 @@ impl KeySets {
             variables,
             config,
             numbers: HashMap::new(),
-            sets: Vec::new(),
+            sets: BTreeMap::new(),
+            count: 0,
         }
     }
 
@@ -112,6 +95,9 @@ impl KeySets {
             }
         }
         if let Some(&number) = self.numbers.get(&changes) {
+            if let Some(set) = self.sets.get_mut(&number) {
+                set.used = true;
+            }
             return Ok(number);
         }
         if self.sets.len() >= MOST {
@@ -123,146 +109,52 @@ impl KeySets {
         let variables = self.variables.with(&changes);
         let (settings, keys) =
             key_set(options, &variables, &self.config).map_err(|error| error.reason())?;
-        self.sets.push(KeySet {
+        let text = |(name, value): &(Vec<u8>, Vec<u8>)| {
+            let (name, value) = (
+                String::from_utf8_lossy(name),
+                String::from_utf8_lossy(value),
+            );
+            format!(" {name}={value}")
+        };
+        self.count += 1;
+        let set = KeySet {
             files: keys.files,
             settings,
             demand: keys.demand,
-            state: State::Unknown,
-        });
-        let number = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(changes, number);
-        Ok(number)
+            scope: changes.iter().map(text).collect(),
+            used: true,
+        };
+        self.sets.insert(self.count, set);
+        self.numbers.insert(changes, self.count);
+        Ok(self.count)
     }
 
-    fn get(&mut self, number: u32) -> Option<&mut KeySet> {
-        let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.sets.get_mut(place)
+    pub fn get(&self, number: u32) -> Option<&KeySet> {
+        self.sets.get(&number)
     }
 
-    pub fn settings(&mut self, number: u32) -> Option<(Settings, Demand)> {
-        let set = self.get(number)?;
-        Some((set.settings.clone(), set.demand))
+    /// What they are loaded from.
+    pub fn files(&self) -> impl Iterator<Item = &SetFiles> {
+        self.sets.values().map(|set| &set.files)
     }
 
     /// What clients of this set have to show; the first set's demand is the listener's own.
-    pub fn demand(&mut self, number: u32) -> Option<Demand> {
+    pub fn demand(&self, number: u32) -> Option<Demand> {
         self.get(number).map(|set| set.demand)
     }
 
-    /// The connection is over; it waits for nothing any more.
-    pub fn forget(&mut self, connection: u64) {
-        for set in &mut self.sets {
-            if let State::Asked(waiting) = &mut set.state {
-                waiting.retain(|handover| handover.number != connection);
-            }
-        }
-    }
-}
-
-impl Listener {
-    /// Sends a client on its way: to the terminator, or first its set to be loaded.
-    pub(super) fn dispatch(&mut self, handover: Handover) {
-        let number = handover.set;
-        let Some(set) = self.sets.get(number) else {
-            self.outgoing.push_back(Outgoing::Client(handover));
-            return self.hand_over();
-        };
-        match &mut set.state {
-            State::Ready => {
-                self.outgoing.push_back(Outgoing::Client(handover));
-                self.hand_over();
-            }
-            State::Asked(waiting) => waiting.push(handover),
-            State::Failed(since, reason) if since.elapsed() < PAUSE => {
-                let reason = reason.clone();
-                self.set_refused(handover.number, &reason);
-            }
-            State::Unknown | State::Failed(..) => {
-                set.state = State::Asked(vec![handover]);
-                self.ask_for_set(number);
-            }
-        }
-    }
-
-    fn ask_for_set(&mut self, number: u32) {
-        let (Some(set), Some(keeper)) = (self.sets.get(number), &self.roles.keeper) else {
-            return;
-        };
-        let files = set.files.clone();
-        let (opened, descriptors) = self.roles.open_files(&files);
-        if descriptors.len() > MAX_DESCRIPTORS {
-            let reason = format!("more than {MAX_DESCRIPTORS} files: they need an SSL_USER");
-            return self.set_failed(number, reason);
-        }
-        let order = ToKeeper::Set {
-            number,
-            files: Box::new(files),
-            opened,
-        };
-        let ends: Vec<_> = descriptors.iter().map(|file| file.as_fd()).collect();
-        // The keeper is quick; if its channel is full it is stuck, and the waiting connections run out of time.
-        if let Err(error) = keeper.channel.try_send(&order, &ends) {
-            self.set_failed(number, format!("the keeper does not answer: {error}"));
-        }
-    }
-
-    pub(super) fn set_loaded(&mut self, number: u32, terminators: u32) {
-        // What the keeper told an earlier terminator is lost with it.
-        if terminators != self.roles.terminators {
-            return;
-        }
-        let Some(set) = self.sets.get(number) else {
-            return;
-        };
-        self.outgoing.push_back(Outgoing::Set(number));
-        if let State::Asked(waiting) = std::mem::replace(&mut set.state, State::Ready) {
-            self.outgoing
-                .extend(waiting.into_iter().map(Outgoing::Client));
-        }
-        self.hand_over();
-    }
-
-    pub(super) fn set_failed(&mut self, number: u32, reason: String) {
-        let Some(set) = self.sets.get(number) else {
-            return;
-        };
-        let failed = State::Failed(Instant::now(), reason.clone());
-        if let State::Asked(waiting) = std::mem::replace(&mut set.state, failed) {
-            for handover in waiting {
-                self.set_refused(handover.number, &reason);
-            }
-        }
-    }
-
-    fn set_refused(&mut self, connection: u64, reason: &str) {
-        if let Some(known) = self.connections.get(&connection) {
-            let ip = known.remote.ip();
-            let text = format!("error: (110) no keys for: {ip} {reason}");
-            self.handshake_failed(connection, ip, &text);
-        }
-    }
-
-    /// A new terminator knows the first set only: the others are told again when they are wanted. Before anything is
-    /// asked for it: sets go to it in the order in which the keeper loads them.
-    pub(super) fn renew_sets(&mut self) {
-        self.outgoing
-            .retain(|outgoing| matches!(outgoing, Outgoing::Client(_)));
-        let mut wanted = Vec::new();
-        for (place, set) in self.sets.sets.iter_mut().enumerate() {
-            match &set.state {
-                State::Asked(_) => wanted.extend(u32::try_from(place + 1).ok()),
-                State::Ready => set.state = State::Unknown,
-                State::Unknown | State::Failed(..) => {}
-            }
-        }
-        for number in wanted {
-            self.ask_for_set(number);
-        }
-        // Clients that were on their way to the earlier terminator may need a set again.
-        for outgoing in std::mem::take(&mut self.outgoing) {
-            if let Outgoing::Client(handover) = outgoing {
-                self.dispatch(handover);
-            }
-        }
+    /// Forgets the sets that nobody had since this was last asked, and answers with their numbers and those of the
+    /// others.
+    pub fn sift(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let used = self.sets.iter_mut();
+        let used: Vec<(u32, bool)> = used
+            .map(|(number, set)| (*number, std::mem::take(&mut set.used)))
+            .collect();
+        let (kept, gone): (Vec<_>, Vec<_>) = used.into_iter().partition(|(_, used)| *used);
+        let numbers = |sets: Vec<(u32, bool)>| sets.into_iter().map(|(number, _)| number).collect();
+        let gone: Vec<u32> = numbers(gone);
+        self.sets.retain(|number, _| !gone.contains(number));
+        self.numbers.retain(|_, number| !gone.contains(number));
+        (gone, numbers(kept))
     }
 }

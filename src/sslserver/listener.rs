@@ -14,13 +14,14 @@ use nix::unistd::Pid;
 
 use super::application::Launcher;
 use super::config::Shown;
-use super::connection::{Connection, Kit};
+use super::connection::{Connection, Handover, Kit};
 use super::error::Error;
 use super::inquiry::Inquiry;
-use super::keysets::{KeySets, Outgoing};
+use super::keysets::KeySets;
 use super::limits::Limits;
 use super::log::{Level, Log};
 use super::options::Options;
+use super::renewal::{Renewal, Watch};
 use super::roles::Roles;
 use crate::net::address::Network;
 use crate::net::census::Census;
@@ -29,14 +30,13 @@ use crate::rules::RulesFile;
 use crate::sys::signal::Signals;
 use crate::tls::client::Demand;
 
-/// What an event is about; greater numbers are connections.
+/// What an event is about; greater numbers are connections and terminators.
 pub(super) mod token {
     pub const SOCKET: u64 = 0;
     pub const SIGNALS: u64 = 1;
     pub const KEEPER: u64 = 2;
-    pub const TERMINATOR: u64 = 3;
     pub const LOOKUP: u64 = 4;
-    pub const FIRST_CONNECTION: u64 = 16;
+    pub const FIRST: u64 = 16;
 }
 
 /// Pause before trying again what descriptors or processes lacked for.
@@ -105,9 +105,11 @@ pub struct Listener {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     pub(super) next: u64,
     pub(super) kit: Option<Kit>,
-    /// What the terminator had no room for yet.
-    pub(super) outgoing: VecDeque<Outgoing>,
+    /// Clients for whom there is no terminator at present.
+    pub(super) homeless: VecDeque<Handover>,
     pub(super) sets: KeySets,
+    pub(super) renewal: Option<Renewal>,
+    pub(super) watch: Option<Watch>,
     pub(super) accepting: bool,
     /// Nothing is accepted, or no application started, before this.
     pub(super) accept_after: Option<Instant>,
@@ -141,6 +143,8 @@ pub struct Parts {
     pub roles: Roles,
     pub sets: KeySets,
     pub settings: Shown,
+    /// Changed files are found without SIGHUP.
+    pub watches: bool,
 }
 
 impl Listener {
@@ -172,10 +176,12 @@ impl Listener {
             running: 0,
             queue: VecDeque::new(),
             deadlines: BTreeSet::new(),
-            next: token::FIRST_CONNECTION,
+            next: token::FIRST,
             kit: None,
-            outgoing: VecDeque::new(),
+            homeless: VecDeque::new(),
             sets: parts.sets,
+            renewal: None,
+            watch: parts.watches.then(|| Watch::new(Instant::now())),
             accepting: false,
             accept_after: None,
             start_after: None,
@@ -194,7 +200,7 @@ impl Listener {
 
     /// Serves until a signal or a fatal error ends it.
     pub fn run(mut self) -> Result<(), Error> {
-        self.roles.due = Some(Instant::now());
+        self.roles.keeper_due = Some(Instant::now());
         let mut events = [EpollEvent::empty(); 64];
         loop {
             self.on_time(Instant::now());
@@ -223,8 +229,8 @@ impl Listener {
             token::SOCKET => self.accept_some(),
             token::SIGNALS => self.on_signals(),
             token::KEEPER => self.hear_keeper(),
-            token::TERMINATOR => self.hear_terminator(),
             token::LOOKUP => self.hear_lookup(),
+            number if self.roles.crew.by_token(number).is_some() => self.hear_terminator(number),
             number => self.hear_session(number),
         }
     }
@@ -233,9 +239,7 @@ impl Listener {
         while let Some(signal) = self.signals.next() {
             match signal {
                 Signal::SIGCHLD => self.reap(),
-                Signal::SIGHUP => self
-                    .log
-                    .warning("SIGHUP: keys are read at the start only in this version"),
+                Signal::SIGHUP => self.renew("SIGHUP"),
                 // Running connections go on: their sessions and applications need us only to be logged.
                 _ => self.end = Some(Ok(())),
             }
@@ -253,12 +257,8 @@ impl Listener {
 
     /// Does what is due.
     fn on_time(&mut self, now: Instant) {
-        if self.roles.due.is_some_and(|due| due <= now) {
-            self.start_roles(now);
-        }
-        if self.roles.lookup_due.is_some_and(|due| due <= now) {
-            self.start_lookup(now);
-        }
+        self.look_after_roles(now);
+        self.look(now);
         while let Some(&(due, number)) = self.deadlines.first()
             && due <= now
         {
@@ -287,8 +287,8 @@ impl Listener {
 
     fn timeout(&self) -> EpollTimeout {
         let dues = [
-            self.roles.due,
-            self.roles.lookup_due,
+            self.roles.moment(),
+            self.watch.as_ref().map(|watch| watch.due),
             self.deadlines.first().map(|(due, _)| *due),
             self.start_after,
             self.accept_after,
@@ -328,8 +328,8 @@ impl Listener {
     }
 
     pub(super) fn may_accept(&self) -> bool {
-        self.roles.is_ready()
-            && self.outgoing.is_empty()
+        self.roles.crew.takes()
+            && self.homeless.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running
             && self.connections.len() + self.inquiries.len() - self.running < self.limits.unfinished

@@ -5,6 +5,8 @@ mod admission;
 mod application;
 mod config;
 mod connection;
+mod crew;
+mod dispatch;
 mod environment;
 mod error;
 mod identities;
@@ -15,6 +17,7 @@ mod listener;
 mod log;
 mod options;
 mod progress;
+mod renewal;
 mod roles;
 mod supervision;
 
@@ -106,6 +109,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         limits: config.limits,
         demand: config.keys.demand,
         proxies: config.proxies,
+        watches: config.watches,
         options,
         log,
         socket,
@@ -176,6 +180,7 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
     let keeper_orders = keeper::Orders {
         confinement: config.confinement.clone(),
         files: config.keys.files.clone(),
+        ticket_keys: config.keys.ticket_keys.clone(),
     };
     let terminator_orders = terminator::Orders {
         confinement: config.confinement.clone(),
@@ -204,6 +209,7 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         lookup_orders,
         opened,
         password,
+        options.shared,
     )
 }
 

@@ -7,8 +7,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::connection::{Connection, Purpose, Running, Stage, Waiting};
-use super::keysets::Outgoing;
+use super::connection::{Connection, Purpose, Running, Session, Stage, Waiting};
 use super::listener::Listener;
 use super::log::{Ends, Level};
 use crate::privsep::message::{Ending, Facts, SessionReport};
@@ -22,7 +21,7 @@ impl Listener {
         let Some(connection) = self.connections.get(&number) else {
             return;
         };
-        let Some(session) = &connection.session else {
+        let Session::Own(session) = &connection.session else {
             return;
         };
         match session.try_receive() {
@@ -32,7 +31,7 @@ impl Listener {
         }
     }
 
-    fn take_report(&mut self, number: u64, report: SessionReport) {
+    pub(super) fn take_report(&mut self, number: u64, report: SessionReport) {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
@@ -235,16 +234,16 @@ impl Listener {
     }
 
     /// The session is gone, with or without a last word.
-    fn session_over(&mut self, number: u64) {
+    pub(super) fn session_over(&mut self, number: u64) {
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
-        // Closing alone would not do: an application that is just being executed still has a copy of the descriptor,
-        // and the copy would wake us without end.
-        if let Some(session) = connection.session.take() {
-            let _ = self.epoll.delete(session);
-        }
+        let session = std::mem::replace(&mut connection.session, Session::Over);
         let ip = connection.remote.ip();
+        self.part(session);
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
         let Stage::Running(running) = &mut connection.stage else {
             let why = match connection.ending {
                 None => "session ended without a word",
@@ -342,21 +341,33 @@ impl Listener {
         let Some(connection) = self.connections.remove(&number) else {
             return;
         };
-        if let Some(session) = &connection.session {
-            let _ = self.epoll.delete(session);
-        }
+        let is_running = connection.is_running();
+        self.part(connection.session);
         self.census.leave(connection.client);
         if let Some(due) = connection.due {
             self.deadlines.remove(&(due, number));
         }
         self.queue.retain(|&waiting| waiting != number);
-        self.outgoing.retain(|outgoing| match outgoing {
-            Outgoing::Client(client) => client.number != number,
-            Outgoing::Set(_) => true,
-        });
-        self.sets.forget(number);
-        if connection.is_running() {
+        self.withdraw(number);
+        if is_running {
             self.running -= 1;
+        }
+    }
+
+    /// Nothing more comes from this session.
+    fn part(&mut self, session: Session) {
+        match session {
+            // Closing alone would not do: an application that is just being executed still has a copy of the
+            // descriptor, and the copy would wake us without end.
+            Session::Own(session) => {
+                let _ = self.epoll.delete(session);
+            }
+            Session::Shared(Some(token)) => {
+                if let Some(terminator) = self.roles.crew.by_token(token) {
+                    terminator.load = terminator.load.saturating_sub(1);
+                }
+            }
+            Session::Shared(None) | Session::Over => {}
         }
     }
 

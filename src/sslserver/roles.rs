@@ -1,4 +1,4 @@
-//! Starting the keeper and the terminator, and starting them again when they die.
+//! Starting the keeper, the terminators and the lookup process.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::crew::{Crew, Duty, Terminator};
 use crate::privsep::backoff::Backoff;
 use crate::privsep::message::{
     KeeperToListener, KeeperToTerminator, ListenerToKeeper, ListenerToLookup, ListenerToTerminator,
-    LookupToListener, TerminatorToKeeper, TerminatorToListener, ToKeeper,
+    LookupToListener, SignerToWorker, TerminatorToKeeper, TerminatorToListener, ToKeeper,
+    WorkerToSigner,
 };
-use crate::privsep::{keeper, lookup, terminator};
+use crate::privsep::{keeper, lookup, shared, terminator};
 use crate::sys::process;
-use crate::tls::material::{Files, SetFiles};
+use crate::tls::material::Files;
 
 /// Time for a role to get ready. Reading a password takes as long as the keeper allows it, and a bit.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,15 +30,8 @@ const PATIENCE_WITH_FOLDER: Duration = Duration::from_secs(600);
 pub struct Keeper {
     pub pid: Pid,
     pub channel: ListenerToKeeper,
-    pub loaded: bool,
-}
-
-pub struct Terminator {
-    pub pid: Pid,
-    pub channel: ListenerToTerminator,
-    pub ready: bool,
-    /// Its channel had no room; it is watched for room.
-    pub full: bool,
+    /// When it must have read the keys; `None`: it has.
+    pub until: Option<Instant>,
 }
 
 pub struct Lookup {
@@ -44,7 +39,7 @@ pub struct Lookup {
     pub channel: ListenerToLookup,
 }
 
-/// What the roles are started with.
+/// What the roles are started with, and those that are there.
 pub struct Roles {
     pub keeper_orders: keeper::Orders,
     pub terminator_orders: terminator::Orders,
@@ -55,18 +50,18 @@ pub struct Roles {
     /// `-3` was given, so that no second keeper can have the keys.
     pub only_once: bool,
     pub keeper: Option<Keeper>,
-    pub terminator: Option<Terminator>,
-    /// How many terminators the present keeper has been told of.
-    pub terminators: u32,
+    pub keeper_backoff: Backoff,
+    /// When another keeper is started.
+    pub keeper_due: Option<Instant>,
+    /// `-j`: terminators share all connections.
+    pub shared: bool,
+    pub crew: Crew,
     /// `None`: nothing is looked up.
     pub lookup_orders: Option<lookup::Orders>,
     pub lookup: Option<Lookup>,
     /// When another lookup process is started.
     pub lookup_due: Option<Instant>,
-    backoff: Backoff,
     pub lookup_backoff: Backoff,
-    /// When whatever is missing is started again, or given up for stuck.
-    pub due: Option<Instant>,
 }
 
 impl Roles {
@@ -76,6 +71,7 @@ impl Roles {
         lookup_orders: Option<lookup::Orders>,
         opened_by_listener: bool,
         password: Option<OwnedFd>,
+        shared: Option<usize>,
     ) -> Roles {
         Roles {
             keeper_orders,
@@ -84,35 +80,27 @@ impl Roles {
             only_once: password.is_some(),
             password,
             keeper: None,
-            terminator: None,
-            terminators: 0,
+            keeper_backoff: Backoff::default(),
+            keeper_due: None,
+            shared: shared.is_some(),
+            crew: Crew::new(shared.unwrap_or(1)),
             lookup_orders,
             lookup: None,
             lookup_due: None,
-            backoff: Backoff::default(),
             lookup_backoff: Backoff::default(),
-            due: None,
         }
     }
 
-    pub fn is_ready(&self) -> bool {
-        self.terminator
-            .as_ref()
-            .is_some_and(|terminator| terminator.ready)
+    /// The keeper, if it can be asked for anything.
+    pub fn ready_keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_ref().filter(|keeper| keeper.until.is_none())
     }
 
-    /// Says when the next start of keeper or terminator is due.
-    pub fn schedule(&mut self, now: Instant) {
-        self.due = Some(self.backoff.next(now));
-    }
-
-    /// The process that should have become ready by now.
-    pub fn stuck(&self) -> Option<Pid> {
-        match (&self.keeper, &self.terminator) {
-            (Some(keeper), _) if !keeper.loaded => Some(keeper.pid),
-            (_, Some(terminator)) if !terminator.ready => Some(terminator.pid),
-            _ => None,
-        }
+    /// The next moment at which a role is started, or given up for stuck.
+    pub fn moment(&self) -> Option<Instant> {
+        let keeper = self.keeper.as_ref().and_then(|keeper| keeper.until);
+        let moments = [keeper, self.keeper_due, self.crew.moment(), self.lookup_due];
+        moments.into_iter().flatten().min()
     }
 
     /// Forks a keeper. It says when it is ready, or why it cannot be.
@@ -122,9 +110,9 @@ impl Roles {
         let password = self.password.take();
         let has_password = password.is_some();
         keep.extend(password);
-        let (paths, files) = self.open_files(&self.keeper_orders.files);
-        keep.extend(files);
         let orders = &self.keeper_orders;
+        let (paths, files) = self.open_files(orders.files.paths().chain(&orders.ticket_keys));
+        keep.extend(files);
         let body = |ends: Vec<OwnedFd>| {
             let mut ends = ends.into_iter();
             let Some(listener) = ends.next() else {
@@ -140,56 +128,89 @@ impl Roles {
             keeper::run(orders, given)
         };
         let pid = process::fork_role(keep, body).map_err(|(errno, _)| errno)?;
-        self.keeper = Some(Keeper {
-            pid,
-            channel,
-            loaded: false,
-        });
-        self.terminators = 0;
-        self.backoff.started = Some(now);
         let patience = match (self.only_once, &self.keeper_orders.files.folder) {
             (_, Some(_)) => PATIENCE_WITH_FOLDER,
             (true, None) => PATIENCE_WITH_PASSWORD,
             (false, None) => PATIENCE,
         };
-        self.due = Some(now + patience);
+        self.keeper = Some(Keeper {
+            pid,
+            channel,
+            until: Some(now + patience),
+        });
+        self.keeper_backoff.started = Some(now);
         Ok(())
     }
 
     /// Forks a terminator and introduces it to the keeper.
-    pub fn start_terminator(&mut self, now: Instant) -> Result<(), Errno> {
+    pub fn start_terminator(
+        &mut self,
+        token: u64,
+        duty: Duty,
+        now: Instant,
+    ) -> Result<&Terminator, Errno> {
         let Some(keeper) = &self.keeper else {
             return Err(Errno::ESRCH);
         };
+        let ordinal = self.crew.count;
         let (channel, end) = ListenerToTerminator::pair()?;
         let (to_keeper, of_keeper) = TerminatorToKeeper::pair()?;
-        keeper
-            .channel
-            .try_send(
-                &ToKeeper::Terminator,
-                &[KeeperToTerminator::as_fd(&of_keeper)],
-            )
-            .map_err(|_| Errno::EPIPE)?;
-        self.terminators += 1;
-        let keep = vec![end.into_end(), to_keeper.into_end()];
+        let mut keep = vec![end.into_end(), to_keeper.into_end()];
+        let introduced = match self.shared {
+            false => {
+                let ends = [KeeperToTerminator::as_fd(&of_keeper)];
+                keeper
+                    .channel
+                    .try_send(&ToKeeper::Terminator(ordinal), &ends)
+            }
+            true => {
+                let (requests, answers) = WorkerToSigner::pair()?;
+                keep.push(requests.into_end());
+                let ends = [of_keeper.as_fd(), SignerToWorker::as_fd(&answers)];
+                keeper.channel.try_send(&ToKeeper::Worker(ordinal), &ends)
+            }
+        };
+        introduced.map_err(|_| Errno::EPIPE)?;
         let orders = &self.terminator_orders;
         let body = |ends: Vec<OwnedFd>| {
-            let Ok([listener, keeper]) = <[OwnedFd; 2]>::try_from(ends) else {
+            let mut ends = ends.into_iter();
+            let (Some(listener), Some(keeper)) = (ends.next(), ends.next()) else {
                 return 111;
             };
             let listener = TerminatorToListener::from_end(listener);
-            terminator::run(orders, listener, TerminatorToKeeper::from_end(keeper))
+            let keeper = TerminatorToKeeper::from_end(keeper);
+            match ends.next() {
+                None => terminator::run(orders, listener, keeper),
+                Some(signer) => {
+                    let signer = WorkerToSigner::from_end(signer);
+                    let ends = shared::Ends {
+                        listener,
+                        keeper,
+                        signer,
+                    };
+                    shared::run(orders, ends)
+                }
+            }
         };
         let pid = process::fork_role(keep, body).map_err(|(errno, _)| errno)?;
-        self.terminator = Some(Terminator {
+        self.crew.count += 1;
+        self.crew.backoff.started = Some(now);
+        self.crew.members.push(Terminator {
+            token,
+            ordinal,
             pid,
             channel,
-            ready: false,
+            duty,
+            until: Some(now + PATIENCE),
             full: false,
+            load: 0,
+            outgoing: Default::default(),
+            sets: HashMap::new(),
         });
-        self.backoff.started = Some(now);
-        self.due = Some(now + PATIENCE);
-        Ok(())
+        self.crew
+            .by_token(token)
+            .map(|one| &*one)
+            .ok_or(Errno::ESRCH)
     }
 
     /// Forks a lookup process, if one is wanted. Connections do without until it is there.
@@ -207,20 +228,26 @@ impl Roles {
         Ok(())
     }
 
-    /// Opens the files of a set if that is the listener's part. What cannot be opened the keeper will name.
-    pub fn open_files(&self, files: &SetFiles) -> (Vec<PathBuf>, Vec<OwnedFd>) {
+    /// Where a file is for the listener, which has another root than the keeper.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        match &self.keeper_orders.confinement.root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Opens files if that is the listener's part. What cannot be opened the keeper will name.
+    pub fn open_files<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a PathBuf>,
+    ) -> (Vec<PathBuf>, Vec<OwnedFd>) {
         if !self.opened_by_listener {
             return (Vec::new(), Vec::new());
         }
-        let root = &self.keeper_orders.confinement.root;
-        let outside = |path: &Path| match root {
-            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-            None => path.to_owned(),
-        };
         let mut opened: HashMap<PathBuf, OwnedFd> = HashMap::new();
-        for name in files.paths() {
+        for name in paths {
             if !opened.contains_key(name)
-                && let Ok(file) = File::open(outside(name))
+                && let Ok(file) = File::open(self.outside(name))
             {
                 opened.insert(name.clone(), file.into());
             }

@@ -1,52 +1,91 @@
-//! Keeping keeper and terminator alive: what they say, and what happens when they die.
+//! Keeping keeper, terminators and lookup process alive: what they say, and what happens when they die.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
 
+use super::connection::Session;
+use super::crew::{Duty, Outgoing};
 use super::error::Error;
 use super::listener::{Listener, token};
 use super::log::Level;
+use super::renewal;
 use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
 
 impl Listener {
-    /// Starts whichever role is missing; a role that is there and still not ready is stuck.
-    pub(super) fn start_roles(&mut self, now: Instant) {
-        self.roles.due = None;
-        if let Some(pid) = self.roles.stuck() {
+    /// Starts whatever is due; a role that is there and still not ready is stuck.
+    pub(super) fn look_after_roles(&mut self, now: Instant) {
+        let keeper = self.roles.keeper.as_mut();
+        let late = keeper.filter(|keeper| keeper.until.is_some_and(|until| until <= now));
+        let late = late.map(|keeper| (keeper.until.take(), keeper.pid).1);
+        if let Some(pid) = late.or_else(|| self.roles.crew.stuck(now)) {
+            for terminator in &mut self.roles.crew.members {
+                terminator.until = terminator.until.filter(|_| terminator.pid != pid);
+            }
             self.log
                 .warning(format_args!("process {pid} does not get ready: ended"));
             // It is reaped, and that is what starts another.
             let _ = kill(pid, Signal::SIGKILL);
-            return;
         }
-        let started = match self.roles.keeper {
-            None => self.roles.start_keeper(now),
-            Some(_) => self.roles.start_terminator(now),
-        };
-        if started.is_ok() && self.roles.terminator.is_some() {
-            self.renew_sets();
+        if self.roles.keeper_due.is_some_and(|due| due <= now) {
+            self.roles.keeper_due = None;
+            self.start_keeper(now);
         }
-        let event = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
-        let watched = started.and_then(|()| match (&self.roles.keeper, &self.roles.terminator) {
-            (_, Some(terminator)) => self
-                .epoll
-                .add(&terminator.channel, event(token::TERMINATOR)),
-            (Some(keeper), None) => self.epoll.add(&keeper.channel, event(token::KEEPER)),
-            (None, None) => Ok(()),
-        });
-        if let Err(errno) = watched {
-            self.role_failed(&format!("fatal: (111) unable to fork: {}", errno.desc()));
-            self.roles.schedule(now);
+        if self.roles.crew.due.is_some_and(|due| due <= now) {
+            self.roles.crew.due = None;
+            self.start_terminators(Duty::Serves, now);
+        }
+        if self.roles.lookup_due.is_some_and(|due| due <= now) {
+            self.start_lookup(now);
         }
     }
 
-    pub(super) fn start_lookup(&mut self, now: Instant) {
+    fn start_keeper(&mut self, now: Instant) {
+        self.see();
+        let started = self.roles.start_keeper(now);
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, token::KEEPER);
+        let watched = started.and_then(|()| match &self.roles.keeper {
+            Some(keeper) => self.epoll.add(&keeper.channel, event),
+            None => Ok(()),
+        });
+        if let Err(errno) = watched {
+            self.fork_failed(errno);
+            self.roles.keeper_due = Some(self.roles.keeper_backoff.next(now));
+        }
+    }
+
+    /// Starts as many terminators of this duty as are missing.
+    pub(super) fn start_terminators(&mut self, duty: Duty, now: Instant) {
+        while self.roles.crew.with(duty).count() < self.roles.crew.size {
+            let token = self.next;
+            self.next += 1;
+            let started = self.roles.start_terminator(token, duty, now);
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
+            let watched = started.and_then(|one| self.epoll.add(&one.channel, event));
+            if let Err(errno) = watched {
+                self.fork_failed(errno);
+                match duty {
+                    Duty::Serves => {
+                        self.roles.crew.due = Some(self.roles.crew.backoff.next(now));
+                    }
+                    Duty::Follows | Duty::Finishes => self.abandon_successors(),
+                }
+                return;
+            }
+        }
+    }
+
+    fn fork_failed(&mut self, errno: Errno) {
+        self.role_failed(&format!("fatal: (111) unable to fork: {}", errno.desc()));
+    }
+
+    fn start_lookup(&mut self, now: Instant) {
         self.roles.lookup_due = None;
         self.roles.lookup_backoff.started = Some(now);
         match self.roles.start_lookup() {
@@ -64,20 +103,25 @@ impl Listener {
             match keeper.channel.try_receive() {
                 Ok(Some((FromKeeper::Warning(text), _))) => self.log.warning(text),
                 Ok(Some((FromKeeper::Loaded { dh_bits }, _))) => {
-                    keeper.loaded = true;
+                    keeper.until = None;
                     self.dh_bits = dh_bits;
-                    self.start_roles(Instant::now());
+                    self.start_terminators(Duty::Serves, Instant::now());
+                }
+                Ok(Some((FromKeeper::SetLoaded { number, terminator }, _))) => {
+                    self.set_loaded(number, terminator);
                 }
                 Ok(Some((
-                    FromKeeper::SetLoaded {
+                    FromKeeper::SetFailed {
                         number,
-                        terminators,
+                        terminator,
+                        reason,
                     },
                     _,
-                ))) => self.set_loaded(number, terminators),
-                Ok(Some((FromKeeper::SetFailed { number, reason }, _))) => {
-                    self.set_failed(number, reason);
+                ))) => {
+                    self.set_failed(number, terminator, reason);
                 }
+                Ok(Some((FromKeeper::Renewed(outcome), _))) => self.part_renewed(outcome),
+                Ok(Some((FromKeeper::Changed, _))) => self.renew(renewal::CHANGED),
                 Ok(Some((FromKeeper::Fatal(text), _))) => {
                     self.role_failed(&text);
                 }
@@ -91,13 +135,12 @@ impl Listener {
         }
     }
 
-    pub(super) fn hear_terminator(&mut self) {
-        while let Some(terminator) = &mut self.roles.terminator {
+    pub(super) fn hear_terminator(&mut self, token: u64) {
+        while let Some(terminator) = self.roles.crew.by_token(token) {
             match terminator.channel.try_receive() {
                 Ok(Some((FromTerminator::Ready, _))) => {
-                    terminator.ready = true;
-                    self.roles.due = None;
-                    self.ready();
+                    terminator.until = None;
+                    self.terminator_ready();
                 }
                 Ok(Some((FromTerminator::Fatal(text), _))) => {
                     self.role_failed(&text);
@@ -109,7 +152,14 @@ impl Listener {
                 Ok(Some((FromTerminator::Recovered, _))) => {
                     self.sessions_short.pass();
                 }
-                Ok(Some((FromTerminator::Report { .. }, _))) => {}
+                Ok(Some((FromTerminator::Report { number, report }, _))) => {
+                    // A captured one cannot speak for another's connections.
+                    let connection = self.connections.get(&number);
+                    let its = |session: &Session| matches!(session, Session::Shared(Some(of)) if *of == token);
+                    if connection.is_some_and(|connection| its(&connection.session)) {
+                        self.take_report(number, *report);
+                    }
+                }
                 Ok(None) => break,
                 Err(_) => {
                     let _ = self.epoll.delete(&terminator.channel);
@@ -117,17 +167,20 @@ impl Listener {
                 }
             }
         }
-        self.hand_over();
+        self.hand_over(token);
     }
 
-    /// Everything is there: the first time this is what a supervisor waits for.
-    fn ready(&mut self) {
-        if !self.started {
+    fn terminator_ready(&mut self) {
+        if self.roles.crew.may_take_over() {
+            self.take_over();
+        }
+        if self.roles.crew.is_complete() && !self.started {
             self.started = true;
             // Not before: what is wrong with the configuration the keeper says, and once is enough.
             self.start_lookup(Instant::now());
             self.announce();
         }
+        self.dispatch_homeless();
     }
 
     /// The `-1` line and how we are configured. Nothing is read or written on 0 and 1 after that.
@@ -164,49 +217,120 @@ impl Listener {
     pub(super) fn role_ended(&mut self, ended: Ended) {
         let is = |pid: Option<nix::unistd::Pid>| pid == Some(ended.pid);
         if is(self.roles.lookup.as_ref().map(|lookup| lookup.pid)) {
-            self.hear_lookup();
-            let pid = ended.pid;
-            self.log
-                .warning(format_args!("lookup {pid} {ended}, starting another"));
-            self.roles.lookup = None;
-            self.roles.lookup_due = Some(self.roles.lookup_backoff.next(Instant::now()));
-            return self.answer_all();
+            return self.lookup_ended(ended);
         }
-        let of_keeper = is(self.roles.keeper.as_ref().map(|keeper| keeper.pid));
-        let of_terminator = is(self
-            .roles
-            .terminator
-            .as_ref()
-            .map(|terminator| terminator.pid));
-        if of_keeper {
-            self.hear_keeper();
-        } else if of_terminator {
-            self.hear_terminator();
-        } else {
-            // A terminator that was replaced along with its keeper.
-            return;
+        if is(self.roles.keeper.as_ref().map(|keeper| keeper.pid)) {
+            return self.keeper_ended(ended);
         }
-        if self.end.is_some() {
-            return;
+        let mut members = self.roles.crew.members.iter();
+        // Otherwise it was one that was let go.
+        if let Some(terminator) = members.find(|one| one.pid == ended.pid) {
+            let token = terminator.token;
+            self.terminator_ended(token, ended);
         }
+    }
+
+    fn lookup_ended(&mut self, ended: Ended) {
+        self.hear_lookup();
         let pid = ended.pid;
-        let name = if of_keeper { "keeper" } else { "terminator" };
-        if of_keeper && self.roles.only_once {
-            let text = format!("{name} {pid} {ended}: the password is gone with it");
-            self.end = Some(Err(Error::fatal(text)));
-            return;
+        self.log
+            .warning(format_args!("lookup {pid} {ended}, starting another"));
+        self.roles.lookup = None;
+        self.roles.lookup_due = Some(self.roles.lookup_backoff.next(Instant::now()));
+        self.answer_all();
+    }
+
+    /// True if the death of a role is the end.
+    fn is_fatal(&mut self, role: &str, ended: Ended) -> bool {
+        let pid = ended.pid;
+        if self.end.is_none() && !self.started {
+            self.end = Some(Err(Error::fatal(format_args!("{role} {pid} {ended}"))));
         }
-        if !self.started {
-            self.end = Some(Err(Error::fatal(format_args!("{name} {pid} {ended}"))));
+        self.end.is_some()
+    }
+
+    fn keeper_ended(&mut self, ended: Ended) {
+        self.hear_keeper();
+        let pid = ended.pid;
+        if self.end.is_none() && self.roles.only_once {
+            let text = format!("keeper {pid} {ended}: the password is gone with it");
+            self.end = Some(Err(Error::fatal(text)));
+        }
+        if self.is_fatal("keeper", ended) {
             return;
         }
         self.log
-            .warning(format_args!("{name} {pid} {ended}, starting another"));
+            .warning(format_args!("keeper {pid} {ended}, starting another"));
+        self.roles.keeper = None;
+        self.renewal = None;
         // A terminator without its keeper can make no handshake; its sessions go on without it.
-        self.roles.terminator = None;
-        if of_keeper {
-            self.roles.keeper = None;
+        let members = self.roles.crew.members.iter();
+        let tokens: Vec<u64> = members.map(|one| one.token).collect();
+        for token in tokens {
+            self.retire(token);
         }
-        self.roles.schedule(Instant::now());
+        self.roles.crew.due = None;
+        self.roles.keeper_due = Some(self.roles.keeper_backoff.next(Instant::now()));
+    }
+
+    fn terminator_ended(&mut self, token: u64, ended: Ended) {
+        self.hear_terminator(token);
+        let mut members = self.roles.crew.members.iter();
+        let Some(place) = members.position(|one| one.token == token) else {
+            return;
+        };
+        let mut terminator = self.roles.crew.members.remove(place);
+        let _ = self.epoll.delete(&terminator.channel);
+        let homeless = terminator.take_clients();
+        let of_it =
+            |session: &Session| matches!(session, Session::Shared(Some(of)) if *of == token);
+        let connections = self.connections.iter();
+        let its: Vec<u64> = connections
+            .filter(|(_, connection)| of_it(&connection.session))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in its {
+            self.session_over(number);
+        }
+        self.homeless.extend(homeless);
+        let pid = ended.pid;
+        match terminator.duty {
+            Duty::Finishes if ended.status == 0 => {}
+            Duty::Finishes => self.log.warning(format_args!("terminator {pid} {ended}")),
+            Duty::Follows => {
+                self.log.warning(format_args!("terminator {pid} {ended}"));
+                self.abandon_successors();
+            }
+            Duty::Serves => {
+                if self.is_fatal("terminator", ended) {
+                    return;
+                }
+                self.log
+                    .warning(format_args!("terminator {pid} {ended}, starting another"));
+                self.roles.crew.due = Some(self.roles.crew.backoff.next(Instant::now()));
+                self.dispatch_homeless();
+            }
+        }
+    }
+
+    /// Has a terminator finish what it has, and nothing more. One that forks its sessions has nothing of its own.
+    pub(super) fn retire(&mut self, token: u64) {
+        let shared = self.roles.shared;
+        let members = &mut self.roles.crew.members;
+        let Some(place) = members.iter().position(|one| one.token == token) else {
+            return;
+        };
+        let terminator = &mut members[place];
+        self.homeless.extend(terminator.take_clients());
+        if shared && terminator.is_ready() {
+            if terminator.duty != Duty::Finishes {
+                terminator.duty = Duty::Finishes;
+                terminator.outgoing.push_back(Outgoing::Drain);
+                self.hand_over(token);
+            }
+        } else {
+            let terminator = members.remove(place);
+            let _ = self.epoll.delete(terminator.channel);
+        }
     }
 }

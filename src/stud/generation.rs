@@ -154,7 +154,7 @@ impl Generation {
             KeeperToTerminator::as_fd(&publish),
             SignerToWorker::as_fd(&requests),
         ];
-        let sent = keeper.try_send(&ToKeeper::Worker, &ends);
+        let sent = keeper.try_send(&ToKeeper::Worker(0), &ends);
         sent.map_err(|_| Errno::EPIPE)?;
         let mut keep = vec![end.into_end(), parts.into_end(), signer.into_end()];
         let with_store = self.store.is_some();

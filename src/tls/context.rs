@@ -42,6 +42,19 @@ pub struct PublicParts {
 }
 
 impl PublicParts {
+    /// Stands for all authorities and all that is revoked: others are another text.
+    pub fn trust(&self) -> Result<String, ErrorStack> {
+        let mut digest = Sha256::new();
+        for anchor in &self.anchors {
+            digest.update(&anchor.to_der()?);
+        }
+        for list in &self.revoked {
+            digest.update(&list.to_der()?);
+        }
+        let digest = digest.finish();
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Makes them ready to be served.
     pub fn finish(self, demand: Demand) -> Result<Frontend, Refused> {
         let unkept = |reason| Refused {
@@ -138,8 +151,14 @@ pub fn server(frontend: Frontend, purpose: Purpose<'_>) -> Result<SslContext, Re
     context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
     // The library's own cache is that of one process.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    context.set_num_tickets(purpose.tickets).map_err(&general)?;
-    provider::seal_tickets(&context, TICKET_LIFETIME);
+    let tickets = if settings.tickets { purpose.tickets } else { 0 };
+    context.set_num_tickets(tickets).map_err(&general)?;
+    match settings.tickets {
+        true => provider::seal_tickets(&context, TICKET_LIFETIME),
+        false => {
+            context.set_options(SslOptions::NO_TICKET);
+        }
+    }
     limit(&mut context, settings)?;
     if let Some(protocols) = &settings.alpn {
         offer(&mut context, protocols);

@@ -26,3 +26,4 @@ pub mod staple;
 pub mod stream;
 pub mod tickets;
 pub mod trust;
+pub mod watch;

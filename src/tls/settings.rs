@@ -31,6 +31,8 @@ pub struct Settings {
     pub alpn: Option<Vec<u8>>,
     /// Our order of ciphers counts, not the client's.
     pub server_order: bool,
+    /// Clients get tickets, with which they come back without a full handshake.
+    pub tickets: bool,
     /// A client that asks for a name which nobody has gets an alert.
     pub strict: bool,
     /// How many certificates may stand between a client's and one that we trust.
@@ -122,8 +124,20 @@ impl Settings {
                 });
             }
         };
+        let tickets = match text("TICKETS")?.as_deref() {
+            None | Some("on") => true,
+            Some("off") => false,
+            Some(other) => {
+                return Err(BadSetting {
+                    name: "TICKETS",
+                    value: other.to_owned(),
+                    wanted: "on or off",
+                });
+            }
+        };
         Ok(Settings {
             server_order: false,
+            tickets,
             strict,
             alpn,
             verify_depth,

@@ -12,26 +12,33 @@ use crate::tls::client::TrustFiles;
 use crate::tls::material::{MOST_CERTIFICATES, PairFiles, SetFiles};
 use crate::tls::settings::Version;
 use crate::tls::staple::Staple;
-use crate::tls::tickets::{TicketKey, TicketName};
 
 /// A certificate chain in DER with its names, staple and DH parameters, or a list of revoked certificates.
 const MAX_PART: usize = 128 * 1024;
 
 /// Listener to keeper.
 pub enum ToKeeper {
-    /// With one descriptor: the channel of a new terminator, which gets the public parts of the first set.
-    Terminator,
-    /// With two descriptors: the channels of a new worker, for the public parts and for its requests.
-    Worker,
+    /// With one descriptor: the channel of a new terminator of this number, which gets the public parts of the first
+    /// set.
+    Terminator(u32),
+    /// With two descriptors: the channels of a new worker of this number, for the public parts and for its requests.
+    Worker(u32),
     /// With one descriptor: a channel to the keeper that comes after this one, which gets the secrets of tickets.
     Heir,
-    /// Load this set, if it is not there yet, and tell the terminator. With the descriptors of the files in `opened`,
-    /// in their order.
+    /// Load this set, if it is not there yet, and tell the terminator of it; without one, read it again for those to
+    /// come. With the descriptors of the files in `opened`, in their order.
     Set {
         number: u32,
+        terminator: Option<u32>,
         files: Box<SetFiles>,
         opened: Vec<PathBuf>,
     },
+    /// Read the file with the secrets of tickets again; with its descriptor if the listener opened it.
+    Tickets,
+    /// Look whether any file has changed.
+    Look,
+    /// Nobody needs this set any more.
+    Forget(u32),
 }
 
 impl Message for ToKeeper {
@@ -39,16 +46,31 @@ impl Message for ToKeeper {
 
     fn encode(&self, out: &mut Writer) {
         match self {
-            ToKeeper::Terminator => out.byte(b'T'),
-            ToKeeper::Worker => out.byte(b'W'),
+            ToKeeper::Terminator(number) => {
+                out.byte(b'T');
+                out.word(*number);
+            }
+            ToKeeper::Worker(number) => {
+                out.byte(b'W');
+                out.word(*number);
+            }
             ToKeeper::Heir => out.byte(b'H'),
+            ToKeeper::Tickets => out.byte(b'K'),
+            ToKeeper::Look => out.byte(b'L'),
+            ToKeeper::Forget(number) => {
+                out.byte(b'F');
+                out.word(*number);
+            }
             ToKeeper::Set {
                 number,
+                terminator,
                 files,
                 opened,
             } => {
                 out.byte(b'S');
                 out.word(*number);
+                out.byte(terminator.is_some().into());
+                out.word(terminator.unwrap_or_default());
                 out.byte(files.oldest as u8);
                 out.short(u16::try_from(files.pairs.len()).unwrap_or(u16::MAX));
                 for pair in &files.pairs {
@@ -70,11 +92,16 @@ impl Message for ToKeeper {
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         match input.byte()? {
-            b'T' => Some(ToKeeper::Terminator),
-            b'W' => Some(ToKeeper::Worker),
+            b'T' => Some(ToKeeper::Terminator(input.word()?)),
+            b'W' => Some(ToKeeper::Worker(input.word()?)),
             b'H' => Some(ToKeeper::Heir),
+            b'K' => Some(ToKeeper::Tickets),
+            b'L' => Some(ToKeeper::Look),
+            b'F' => Some(ToKeeper::Forget(input.word()?)),
             b'S' => {
                 let number = input.word()?;
+                let has_terminator = input.byte()? != 0;
+                let terminator = Some(input.word()?).filter(|_| has_terminator);
                 let oldest = Version::from_byte(input.byte()?)?;
                 let pairs = (0..input.short()?)
                     .map(|_| {
@@ -102,6 +129,7 @@ impl Message for ToKeeper {
                 };
                 Some(ToKeeper::Set {
                     number,
+                    terminator,
                     files: Box::new(files),
                     opened: read_paths(input)?,
                 })
@@ -145,10 +173,18 @@ impl Message for Heritage {
 pub enum FromKeeper {
     /// Everything is read and fits together. The DH parameters have so many bits; 0: there are none.
     Loaded { dh_bits: u32 },
-    /// A further set is there, and its public parts are with the terminator, the latest of so many.
-    SetLoaded { number: u32, terminators: u32 },
+    /// A set is there, and its public parts are on their way to this terminator.
+    SetLoaded { number: u32, terminator: u32 },
     /// It cannot be used.
-    SetFailed { number: u32, reason: String },
+    SetFailed {
+        number: u32,
+        terminator: u32,
+        reason: String,
+    },
+    /// What was to be read again is. Or it cannot be used, for this reason, and stays as it was.
+    Renewed(Result<(), String>),
+    /// A file is not what it was when it was read.
+    Changed,
     /// A line for the log that changes nothing.
     Warning(String),
     /// The keys cannot be used; the keeper leaves.
@@ -164,19 +200,27 @@ impl Message for FromKeeper {
                 out.byte(b'L');
                 out.word(*dh_bits);
             }
-            FromKeeper::SetLoaded {
-                number,
-                terminators,
-            } => {
+            FromKeeper::SetLoaded { number, terminator } => {
                 out.byte(b'S');
                 out.word(*number);
-                out.word(*terminators);
+                out.word(*terminator);
             }
-            FromKeeper::SetFailed { number, reason } => {
+            FromKeeper::SetFailed {
+                number,
+                terminator,
+                reason,
+            } => {
                 out.byte(b'X');
                 out.word(*number);
+                out.word(*terminator);
                 out.string(clip(reason));
             }
+            FromKeeper::Renewed(Ok(())) => out.byte(b'R'),
+            FromKeeper::Renewed(Err(reason)) => {
+                out.byte(b'N');
+                out.string(clip(reason));
+            }
+            FromKeeper::Changed => out.byte(b'C'),
             FromKeeper::Warning(text) => {
                 out.byte(b'W');
                 out.string(clip(text));
@@ -195,12 +239,16 @@ impl Message for FromKeeper {
             }),
             b'S' => Some(FromKeeper::SetLoaded {
                 number: input.word()?,
-                terminators: input.word()?,
+                terminator: input.word()?,
             }),
             b'X' => Some(FromKeeper::SetFailed {
                 number: input.word()?,
+                terminator: input.word()?,
                 reason: input.text()?,
             }),
+            b'R' => Some(FromKeeper::Renewed(Ok(()))),
+            b'N' => Some(FromKeeper::Renewed(Err(input.text()?))),
+            b'C' => Some(FromKeeper::Changed),
             b'W' => Some(FromKeeper::Warning(input.text()?)),
             b'F' => Some(FromKeeper::Fatal(input.text()?)),
             _ => None,
@@ -229,6 +277,7 @@ pub enum PublicPart {
 
 /// One key's certificates in DER, the server's first.
 pub struct Chain {
+    /// Counted from the first of its set.
     pub key: u16,
     /// It is chosen by the name that a client asks for.
     pub named: bool,
@@ -341,122 +390,5 @@ impl Message for PublicPart {
             b'E' => Some(PublicPart::End(input.word()?)),
             _ => None,
         }
-    }
-}
-
-/// Terminator to keeper, with one descriptor: the channel of a session that may have one signature.
-pub struct NewSession;
-
-impl Message for NewSession {
-    const MAX: usize = 1;
-
-    fn encode(&self, out: &mut Writer) {
-        out.byte(b'S');
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        (input.byte()? == b'S').then_some(NewSession)
-    }
-}
-
-/// Session to keeper: one of each kind, the ticket first.
-pub enum Request {
-    Sign {
-        /// Which key, in the order the terminator learned them.
-        key: u16,
-        /// TLS SignatureScheme (RFC 8446, 4.2.3).
-        scheme: u16,
-        message: Vec<u8>,
-    },
-    /// The keys of a ticket that the client brought.
-    Open(TicketName),
-    /// The keys of a ticket to be; a session gets them with its signature.
-    Fresh,
-}
-
-impl Message for Request {
-    /// The longest honest message carries DHE parameters of 8192 bits.
-    const MAX: usize = 4096;
-
-    fn encode(&self, out: &mut Writer) {
-        match self {
-            Request::Sign {
-                key,
-                scheme,
-                message,
-            } => {
-                out.byte(b'S');
-                out.short(*key);
-                out.short(*scheme);
-                out.string(message);
-            }
-            Request::Open(name) => {
-                out.byte(b'O');
-                out.string(name);
-            }
-            Request::Fresh => out.byte(b'F'),
-        }
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        match input.byte()? {
-            b'S' => Some(Request::Sign {
-                key: input.short()?,
-                scheme: input.short()?,
-                message: input.string()?.to_vec(),
-            }),
-            b'O' => Some(Request::Open(input.string()?.try_into().ok()?)),
-            b'F' => Some(Request::Fresh),
-            _ => None,
-        }
-    }
-}
-
-/// Keeper to session. A refusal closes the channel instead.
-pub struct Reply {
-    /// Empty if none was asked for.
-    pub signature: Vec<u8>,
-    /// The ticket that was to be opened, if it can be.
-    pub opened: Option<TicketKey>,
-    /// For the ticket that the client gets at the end.
-    pub fresh: Option<TicketKey>,
-}
-
-impl Message for Reply {
-    const MAX: usize = 4096;
-
-    fn encode(&self, out: &mut Writer) {
-        out.string(&self.signature);
-        for key in [&self.opened, &self.fresh] {
-            match key {
-                Some(key) => {
-                    out.string(&key.name);
-                    out.string(&key.cipher);
-                    out.string(&key.mac);
-                }
-                None => out.string(b""),
-            }
-        }
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Option<Self> {
-        let signature = input.string()?.to_vec();
-        let mut key = || -> Option<Option<TicketKey>> {
-            let name = input.string()?;
-            if name.is_empty() {
-                return Some(None);
-            }
-            Some(Some(TicketKey {
-                name: name.try_into().ok()?,
-                cipher: input.string()?.try_into().ok()?,
-                mac: input.string()?.try_into().ok()?,
-            }))
-        };
-        let (opened, fresh) = (key()?, key()?);
-        Some(Reply {
-            signature,
-            opened,
-            fresh,
-        })
     }
 }

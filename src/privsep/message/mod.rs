@@ -5,13 +5,15 @@ mod keeper;
 pub mod lookup;
 pub mod resolver;
 mod session;
+mod signature;
 mod store;
 mod terminator;
 mod worker;
 
-pub use keeper::{Chain, FromKeeper, Heritage, NewSession, PublicPart, Reply, Request, ToKeeper};
+pub use keeper::{Chain, FromKeeper, Heritage, PublicPart, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, Facts, SessionReport};
+pub use signature::{NewSession, Reply, Request};
 pub use store::{Found, NewWorker, StoreReport, ToStore};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};
 pub use worker::{Finish, Finished, FromWorker, Target, ToWorker};

@@ -15,6 +15,8 @@ pub enum ToTerminator {
         number: u32,
         settings: Settings,
         demand: Demand,
+        /// Sessions of one scope are not resumed under another.
+        scope: String,
     },
     /// With four descriptors: the client, the application's input (to write), its output (to read), and the session's
     /// end of its report channel. A fifth is the end of the channel on which the application says when TLS begins.
@@ -46,10 +48,12 @@ impl Message for ToTerminator {
                 number,
                 settings,
                 demand,
+                scope,
             } => {
                 out.byte(b'S');
                 out.word(*number);
                 out.byte(*demand as u8);
+                out.string(scope.as_bytes());
                 encode_settings(settings, out);
             }
             ToTerminator::Connection(order) => {
@@ -72,6 +76,7 @@ impl Message for ToTerminator {
             b'S' => Some(ToTerminator::Set {
                 number: input.word()?,
                 demand: Demand::from_byte(input.byte()?)?,
+                scope: input.text()?,
                 settings: decode_settings(input)?,
             }),
             b'D' => Some(ToTerminator::Drain),
@@ -104,6 +109,7 @@ fn encode_settings(settings: &Settings, out: &mut Writer) {
     out.byte(settings.max.map_or(u8::MAX, |max| max as u8));
     out.byte(settings.strict.into());
     out.byte(settings.server_order.into());
+    out.byte(settings.tickets.into());
     out.word(settings.verify_depth);
 }
 
@@ -126,6 +132,7 @@ fn decode_settings(input: &mut Reader<'_>) -> Option<Settings> {
         alpn,
         strict: input.byte()? != 0,
         server_order: input.byte()? != 0,
+        tickets: input.byte()? != 0,
         verify_depth: input.word()?,
     })
 }

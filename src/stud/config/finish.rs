@@ -216,6 +216,7 @@ fn frontend(
         pems,
         default,
         settings: Settings {
+            tickets: true,
             ciphers: tls.ciphers.0.clone(),
             ciphersuites: tls.ciphersuites.0.clone(),
             groups: tls.curves.0.clone().filter(|curves| curves != "auto"),

@@ -61,6 +61,7 @@ fn a_frontend_has_its_own_settings_and_the_general_ones_for_the_rest() {
     let config = place.config("--config f").unwrap();
     let settings = |frontend: usize| config.frontends[frontend].settings.clone();
     let general = Settings {
+        tickets: true,
         ciphers: Some("GENERAL".into()),
         ciphersuites: Some("SUITES".into()),
         groups: Some("X25519".into()),
