@@ -114,15 +114,15 @@ fn no_set_is_taken_for_another_when_a_client_wants_one_while_the_terminator_star
         }
         assert!(Instant::now() < limit, "no other terminator");
     };
-    // It stands still before it is ready, while the keeper loads what the client wants.
+    // It stands still before it is ready, while the client says who it is.
     fresh.send(Signal::SIGSTOP);
     proxy
         .write_all(b"PROXY TCP4 127.0.0.2 127.0.0.1 1000 2000\r\n")
         .expect("sent");
+    fresh.send(Signal::SIGCONT);
     server
         .log
         .wait_for("sslserver: warning: certificate has expired: *");
-    fresh.send(Signal::SIGCONT);
     for _ in 0..2 {
         assert_eq!(certificate(&server, "127.0.0.3"), "three");
         assert_eq!(certificate(&server, "127.0.0.1"), "localhost");

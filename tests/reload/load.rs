@@ -1,0 +1,88 @@
+//! A hundred renewals while clients come and go: nobody is lost, and nothing grows.
+#![forbid(unsafe_code)]
+
+use super::{renew, shown};
+use crate::common::{End, Ending, Server, Setup, eventually, without_root};
+use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const RELOADS: usize = 100;
+
+/// Private memory in kB and descriptors of what stays.
+fn size(server: &Server) -> Vec<(String, usize, usize)> {
+    let of = |name: &str| {
+        let process = server.role(name);
+        let memory = process.status("RssAnon");
+        let memory = memory.split(' ').next().and_then(|kb| kb.parse().ok());
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("as root");
+        (name.to_owned(), memory.expect("kB"), descriptors.count())
+    };
+    ["sslserver", "ssl-keeper", "ssl-terminator"].map(of).into()
+}
+
+fn renew_and_wait(server: &Server, number: usize) {
+    renew(server, &format!("renewed-{number}"));
+    server.signal(Signal::SIGHUP);
+    server
+        .log
+        .wait_for_nth("sslserver: info: keys are renewed: 1 of 1", number);
+}
+
+#[test]
+fn a_hundred_renewals_under_load_fail_nobody_and_leave_every_role_as_it_was() {
+    if without_root("a_hundred_renewals_under_load_fail_nobody_and_leave_every_role_as_it_was") {
+        return;
+    }
+    let server = Setup::new().options(&["-c", "100"]).start();
+    // The first ones fill what is filled once.
+    for number in 1..=5 {
+        renew_and_wait(&server, number);
+        shown(&server);
+    }
+    server.wait_until_idle();
+    let before = size(&server);
+    let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let seen = Mutex::new(BTreeSet::new());
+    let mut held = server.dial().name("localhost").connect();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut client = server.dial().name("localhost").connect();
+                    let (echo, end) = client.exchange(b"hello", Ending::CloseNotify);
+                    assert_eq!((&echo[..], end), (&b"hello"[..], End::Clean));
+                    seen.lock().expect("whole").insert(client.shown());
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for number in 6..=RELOADS + 5 {
+            renew_and_wait(&server, number);
+            assert_eq!(shown(&server), format!("renewed-{number}"));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    held.send(b"from the first to the last");
+    assert_eq!(held.receive(26), b"from the first to the last");
+    let (_, end) = held.exchange(b"", Ending::CloseNotify);
+    assert_eq!(end, End::Clean);
+    for class in ["fatal", "error", "warning"] {
+        let lines = server.log.matching(&format!("sslserver: {class}: *"));
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+    let seen = seen.into_inner().expect("whole").len();
+    assert!(seen > 10, "{seen} certificates seen by those who came");
+    server.wait_until_idle();
+    let after = eventually("the size of the beginning", || {
+        let after = size(&server);
+        let grown = after.iter().zip(&before).any(|(after, before)| {
+            // 4 kB lost with each would be more than 400.
+            after.1 > before.1 + 256 || after.2 > before.2 + 2
+        });
+        (!grown).then_some(after)
+    });
+    let served = served.into_inner();
+    println!("{served} connections, {seen} certificates, {before:?} then {after:?}");
+}
