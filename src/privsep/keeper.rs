@@ -63,7 +63,10 @@ pub fn run(orders: &Orders, given: Given) -> u8 {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
     let prepared = epoll
         .map_err(|errno| format!("fatal: (111) keeper: {}", errno.desc()))
-        .and_then(|epoll| Ok((prepare(orders, given.password, given.opened)?, epoll)));
+        .and_then(|epoll| {
+            let prepared = prepare(orders, given.password, given.opened, &listener)?;
+            Ok((prepared, epoll))
+        });
     match prepared {
         Ok((prepared, epoll)) => match serve(orders, prepared, &epoll, &listener) {
             Ok(()) => 0,
@@ -83,6 +86,7 @@ fn prepare(
     orders: &Orders,
     password: Option<OwnedFd>,
     mut opened: Files,
+    listener: &KeeperToListener,
 ) -> Result<Prepared, String> {
     // The library reads its configuration file, so before the root changes.
     openssl::init();
@@ -91,7 +95,9 @@ fn prepare(
         Some(root) => format!("fatal: (111) {error} (SSL_CHROOT is {})", root.display()),
         None => format!("fatal: (111) {error}"),
     })?;
-    let password = password.as_ref().map(read_password).transpose()?;
+    let password = password.as_ref();
+    let password = password.map(|source| read_password(source, listener));
+    let password = password.transpose()?;
     let reader = Reader::start(password)
         .map_err(|error| format!("fatal: (111) keeper: {}", words::reason(&error)))?;
     let mut warnings = Vec::new();
@@ -169,7 +175,7 @@ fn report(listener: &KeeperToListener, warnings: Vec<String>, verdict: FromKeepe
 }
 
 /// Reads up to NUL or the end.
-fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
+fn read_password(source: &OwnedFd, listener: &KeeperToListener) -> Result<Vec<u8>, String> {
     let failed = |reason: &str| format!("error: (111) unable to read password from FD3: {reason}");
     let deadline = Instant::now() + PASSWORD_PATIENCE;
     let mut password = Vec::new();
@@ -177,8 +183,14 @@ fn read_password(source: &OwnedFd) -> Result<Vec<u8>, String> {
         std::fs::File::from(source.try_clone().map_err(|e| failed(&words::reason(&e)))?);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let [ready] = descriptor::wait([Some((source.as_fd(), PollFlags::POLLIN))], left)
-            .map_err(|errno| failed(errno.desc()))?;
+        let sources = [source.as_fd(), listener.as_fd()];
+        let [ready, gone] =
+            descriptor::wait(sources.map(|end| Some((end, PollFlags::POLLIN))), left)
+                .map_err(|errno| failed(errno.desc()))?;
+        // It says nothing before it has heard of us, so that this can only be its end.
+        if gone.is_any() {
+            return Err(failed("the server has ended"));
+        }
         if !ready.readable {
             match left.is_zero() {
                 true => return Err(failed("nothing came in two minutes")),

@@ -76,6 +76,18 @@ impl Cdb {
         Ok(None)
     }
 
+    /// Every record, as its key and its data.
+    pub fn records(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Damage>> {
+        let positions = (0..=255).flat_map(|number| {
+            // They were all looked at when the file was.
+            let slots = self.table(number).unwrap_or_default().chunks_exact(8);
+            slots.filter_map(|slot| slot.first_chunk().map(two_numbers))
+        });
+        positions
+            .filter(|(_, position)| *position != 0)
+            .map(|(_, position)| self.record(position).ok_or(Damage::Record))
+    }
+
     fn find_hashed(&self, hash: u32, key: &[&[u8]]) -> Result<Option<&[u8]>, Damage> {
         let (slots, []) = self.table(hash as u8)?.as_chunks::<8>() else {
             return Err(Damage::Table);

@@ -50,6 +50,11 @@ impl RulesFile {
         lookup::decide(cdb, client).map_err(RulesError::Damaged)
     }
 
+    /// All rules in it, in no order.
+    pub fn rules(&mut self) -> Result<Vec<Verdict>, RulesError> {
+        lookup::all(self.current()?).map_err(RulesError::Damaged)
+    }
+
     fn current(&mut self) -> Result<&Cdb, RulesError> {
         let metadata = fs::metadata(&self.path).map_err(RulesError::System)?;
         let loaded = match self.loaded.take() {

@@ -59,6 +59,15 @@ pub fn decide(cdb: &Cdb, client: &Client) -> Result<Verdict, Damage> {
     }
 }
 
+/// Every rule there is.
+pub fn all(cdb: &Cdb) -> Result<Vec<Verdict>, Damage> {
+    let rules = cdb.records().map(|record| {
+        let (key, data) = record?;
+        verdict(&[key], data)
+    });
+    rules.collect()
+}
+
 fn dots(text: &[u8]) -> impl DoubleEndedIterator<Item = (usize, &u8)> {
     text.iter().enumerate().filter(|(_, byte)| **byte == b'.')
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, RawFd};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use super::config::{Config, Variables};
 use super::connection::{Pipes, Plain};
@@ -84,6 +84,20 @@ impl Launcher {
             // Whoever is gone already needs no banner.
             let _ = nix::unistd::write(to, &self.banner);
         }
+    }
+
+    /// Looks whether there is anything to execute.
+    pub fn find(&self) -> Result<(), Errno> {
+        let candidates = self.application.candidates.iter();
+        let mut reason = Errno::ENOENT;
+        for path in candidates {
+            match access(path.as_c_str(), AccessFlags::X_OK) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EACCES) => reason = Errno::EACCES,
+                Err(_) => {}
+            }
+        }
+        Err(reason)
     }
 
     pub fn name(&self) -> String {

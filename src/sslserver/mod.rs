@@ -3,6 +3,7 @@
 
 mod admission;
 mod application;
+mod check;
 mod config;
 mod connection;
 mod crew;
@@ -32,6 +33,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
 
 use self::application::Launcher;
+use self::check::Check;
 use self::config::{Config, KeyConfig, Shown, Variables};
 use self::error::Error;
 use self::keysets::KeySets;
@@ -52,36 +54,44 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(3);
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = program_name(arguments.next());
-    let result = Options::parse(arguments).map_err(|error| (error, Level::Warning));
-    let result = result.and_then(|options| {
-        let level = options.level;
-        run(options, name.clone()).map_err(|error| (error, level))
-    });
+    let (level, check, result) = match Options::parse(arguments) {
+        Ok(options) => {
+            let (level, check) = (options.level, options.check);
+            (level, check, run(options, name.clone()))
+        }
+        Err(error) => (Level::Warning, false, Err(error)),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err((error, level)) => {
+        Err(error) => {
             let log = Log::new(name, level);
             log.line(Level::Warning, &error);
             if error.is_usage() {
                 log.line(Level::Warning, options::usage());
             }
-            ExitCode::from(error.exit_code())
+            ExitCode::from(match check {
+                true => error::TEMPORARY,
+                false => error.exit_code(),
+            })
         }
     }
 }
 
-/// Binds, prepares the roles and serves until it is told to end.
+/// Binds, prepares the roles and serves until it is told to end. Or checks that it could.
 fn run(options: Options, name: String) -> Result<(), Error> {
     let password = options.password.then(password).transpose()?;
     descriptor::close_all_on_exec();
     let log = Log::new(name, options.level);
     let variables = Variables::current();
-    let port = port(&options.port)?;
+    let (address, how) = place(&options)?;
     let config = Config::read(&options, &variables)?;
     for note in &config.notes {
         log.line(Level::Status, format_args!("info: {note}"));
     }
-    let socket = bind(&options, port)?;
+    let socket = match options.check {
+        true => None,
+        false => Some(bind(address, &how)?),
+    };
     signal::reset_dispositions();
     let wanted = [
         Signal::SIGCHLD,
@@ -105,6 +115,17 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     );
     let launcher = Launcher::new(&options, &config, variables, inherited)
         .map_err(system("unable to set the limit of open files"))?;
+    let Some(socket) = socket else {
+        let check = Check {
+            options: &options,
+            log: &log,
+            launcher: &launcher,
+            sets,
+            roles,
+            faults: 0,
+        };
+        return check.run();
+    };
     let parts = Parts {
         limits: config.limits,
         demand: config.keys.demand,
@@ -141,7 +162,9 @@ fn port(text: &str) -> Result<u16, Error> {
         .ok_or_else(|| Error::fatal(format_args!("unable to figure out port number for: {text}")))
 }
 
-fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
+/// Where it listens, and how.
+fn place(options: &Options) -> Result<((BindAddress, u16), ListenOptions), Error> {
+    let port = port(&options.port)?;
     let host = &options.host;
     let address = BindAddress::parse(host, options.family).map_err(|error| match error {
         HostError::Unresolved(reason) => Error::fatal(format_args!(
@@ -161,7 +184,11 @@ fn bind(options: &Options, port: u16) -> Result<TcpListener, Error> {
         scope,
         ..ListenOptions::default()
     };
-    listen::open(address, port, &how).map_err(|error| match error {
+    Ok(((address, port), how))
+}
+
+fn bind((address, port): (BindAddress, u16), how: &ListenOptions) -> Result<TcpListener, Error> {
+    listen::open(address, port, how).map_err(|error| match error {
         ListenError::Create(errno) => {
             Error::fatal(format_args!("unable to create socket: {}", errno.desc()))
         }
