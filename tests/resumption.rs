@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+#[path = "resumption/kept.rs"]
+mod kept;
 #[path = "resumption/stored.rs"]
 mod stored;
 
