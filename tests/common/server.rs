@@ -19,8 +19,9 @@ pub struct Server {
     pub ready: String,
 }
 
-/// What stays while nobody is connected.
+/// What stays while nobody is connected; with `-j` several processes in the place of the terminator.
 const ROLES: [&str; 3] = ["ssl-keeper", "ssl-terminator", "sslserver"];
+const SHARED: [&str; 3] = ["ssl-keeper", "ssl-shared", "sslserver"];
 
 impl Deref for Server {
     type Target = Program;
@@ -71,7 +72,9 @@ impl Server {
             last.retain(|process| process.name != "ssl-lookup");
             let mut names: Vec<&str> = last.iter().map(|process| process.name.as_str()).collect();
             names.sort_unstable();
-            (names == ROLES).then_some(())
+            let is_alone = names == ROLES;
+            names.dedup();
+            (is_alone || names == SHARED).then_some(())
         };
         let end = std::time::Instant::now() + LIMIT;
         while idle(&mut last).is_none() {

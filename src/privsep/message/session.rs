@@ -35,7 +35,7 @@ pub struct Facts {
     pub protocol: String,
     /// `TLS_AES_256_GCM_SHA384`
     pub cipher: String,
-    /// `X25519`; empty if it is not known.
+    /// `x25519`; empty if no key was exchanged or the group has no name.
     pub group: String,
     /// The server name that the client asked for, as it wrote it; empty: none.
     pub name: String,

@@ -26,8 +26,8 @@ use crate::sys::stream::Stream;
 use crate::sys::{descriptor, process};
 use crate::tls::client::{self, Demand, Mismatch};
 use crate::tls::environment::{self, Variables};
-use crate::tls::provider;
 use crate::tls::stream::{Tls, TlsError};
+use crate::tls::{choice, provider};
 
 /// What is the same for all sessions of a terminator.
 pub struct Service {
@@ -166,12 +166,12 @@ fn check_name(tls: &Tls, host: Option<&str>, ip: IpAddr) -> Result<(), String> {
 /// What TLS agreed on.
 pub fn facts(tls: &Tls) -> Facts {
     let ssl = tls.ssl();
-    let cipher = ssl.current_cipher();
+    let (cipher, name) = (ssl.current_cipher(), choice::asked(ssl));
     Facts {
         protocol: ssl.version_str().into(),
         cipher: cipher.map_or("", |cipher| cipher.name()).into(),
-        group: String::new(),
-        name: String::new(),
+        group: provider::group(ssl).unwrap_or_default().into(),
+        name: name.map(String::from_utf8_lossy).unwrap_or_default().into(),
         resumed: ssl.session_reused(),
     }
 }

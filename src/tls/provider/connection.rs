@@ -1,6 +1,6 @@
 //! What the `openssl` crate cannot do with one connection.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::ptr;
 
 use foreign_types_shared::{ForeignType, ForeignTypeRef};
@@ -87,6 +87,19 @@ pub fn settle<S>(stream: &mut SslStream<S>) {
         openssl_sys::SSL_set_client_CA_list(ssl, ptr::null_mut());
         openssl_sys::SSL_ctrl(ssl, SET_RESPONSE, 0, ptr::null_mut());
     }
+}
+
+/// The group of the key exchange by its name in TLS (`x25519`); of a session that was resumed without one, the group of
+/// its first handshake. `None`: there was none, or it has no name.
+pub fn group(ssl: &SslRef) -> Option<&str> {
+    // SAFETY: both only read from a connection that is alive. The name belongs to its context, which it keeps.
+    let name = unsafe {
+        let nid =
+            openssl_sys::SSL_ctrl(ssl.as_ptr(), ffi::GET_NEGOTIATED_GROUP, 0, ptr::null_mut());
+        let name = ffi::SSL_group_to_name(ssl.as_ptr(), c_int::try_from(nid).unwrap_or(0));
+        (!name.is_null()).then(|| CStr::from_ptr(name))
+    };
+    name.and_then(|name| name.to_str().ok())
 }
 
 /// Says under which circumstances the session of this connection may be resumed: under the same alone.

@@ -66,6 +66,7 @@ unsafe extern "C" {
         context: *const c_uchar,
         length: c_uint,
     ) -> c_int;
+    pub fn SSL_group_to_name(ssl: *mut SSL, nid: c_int) -> *const c_char;
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
     pub fn OSSL_PARAM_get_int(parameter: *const OSSL_PARAM, value: *mut c_int) -> c_int;
     pub fn OSSL_PARAM_get_uint(parameter: *const OSSL_PARAM, value: *mut c_uint) -> c_int;
@@ -75,6 +76,9 @@ unsafe extern "C" {
 pub const PRIVATE: c_int = 0x01;
 pub const PUBLIC: c_int = 0x86;
 pub const KEYPAIR: c_int = 0x87;
+
+/// `SSL_get_negotiated_group`, which is a macro.
+pub const GET_NEGOTIATED_GROUP: c_int = 134;
 
 pub const OP_KEYMGMT: c_int = 10;
 pub const OP_SIGNATURE: c_int = 12;

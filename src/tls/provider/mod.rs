@@ -29,7 +29,8 @@ use super::tickets::{TicketKey, TicketName};
 
 pub use self::client::ClientContext;
 pub use self::connection::{
-    clear_certificates, hello_extension, set_session_context, settle, use_by_default, use_identity,
+    clear_certificates, group, hello_extension, set_session_context, settle, use_by_default,
+    use_identity,
 };
 pub use self::decoder::KeyReader;
 pub use self::ocsp::{Single as OcspSingle, singles as ocsp_singles};
