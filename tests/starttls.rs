@@ -272,14 +272,8 @@ fn the_log_does_not_tell_of_tls_where_there_was_none() {
 }
 
 #[test]
-fn capital_v_adds_protocol_and_cipher_only_where_the_application_asked_for_the_report() {
-    for (command, line) in [
-        ("y", "sslserver: tls * accept"),
-        (
-            "Y",
-            "sslserver: tls * accept TLSv1.3:TLS_AES_256_GCM_SHA384",
-        ),
-    ] {
+fn capital_v_adds_protocol_and_cipher_when_tls_begins() {
+    for command in ["y", "Y"] {
         let server = delayed()
             .options(&["-V"])
             .shell(&format!(
@@ -287,7 +281,7 @@ fn capital_v_adds_protocol_and_cipher_only_where_the_application_asked_for_the_r
             ))
             .start();
         assert_eq!(server.dial().plain().tls().text(), "hi\n");
-        let found = server.log.wait_for("sslserver: tls *");
-        assert!(common::glob(line, &found), "{command}: {found}");
+        let line = "sslserver: tls * accept TLSv1.3:TLS_AES_256_GCM_SHA384";
+        server.log.wait_for(line);
     }
 }

@@ -1,6 +1,6 @@
-//! The Unix socket of `metrics = PATH`: whoever connects is sent the counters in the text format of Prometheus, behind
-//! the header of an HTTP answer. It belongs to the parent, which parses no stranger's byte: requests are not read to be
-//! understood, only to be thrown away.
+//! The Unix socket of `metrics = PATH` and METRICS: whoever connects is sent the counters in the text format of
+//! Prometheus, behind the header of an HTTP answer. It belongs to the parent or listener, which parses no stranger's
+//! byte: requests are not read to be understood, only to be thrown away.
 #![forbid(unsafe_code)]
 
 pub mod text;

@@ -10,11 +10,12 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::connection::{
     Connection, Handover, Kit, Names, Plain, Purpose, Session, Stage, Waiting, local, plain,
 };
+use super::counters::Denial;
 use super::limits::RuleLimits;
 use super::listener::Listener;
 use super::log::{Ends, Level};
 use crate::net::address::Network;
-use crate::privsep::message::Wanted;
+use crate::privsep::message::{Facts, Wanted};
 use crate::rules::{Client, RulesFile, Verdict};
 use crate::sys::socket::clear_ip_options;
 use crate::sys::words;
@@ -44,6 +45,7 @@ impl Listener {
             match self.socket.accept() {
                 Ok((stream, remote)) => {
                     self.descriptors.pass();
+                    self.counters.accepted += 1;
                     self.kit = self.admit(kit, stream, plain(remote));
                 }
                 Err(error) => {
@@ -107,6 +109,10 @@ impl Listener {
         names: Names,
         accepted: Instant,
     ) -> Option<Kit> {
+        let by = match early.matched {
+            Some(_) => Denial::EarlyRules,
+            None => Denial::Rules,
+        };
         let verdict = match early.matched {
             Some(_) => early,
             None => {
@@ -125,6 +131,7 @@ impl Listener {
             }
         };
         if verdict.deny {
+            self.counters.deny(by);
             self.log_denied(&stream, remote, &names, "");
             return Some(kit);
         }
@@ -139,6 +146,7 @@ impl Listener {
     }
 
     pub(super) fn rules_unreadable(&mut self, ip: IpAddr, text: &str) {
+        self.counters.deny(Denial::RulesUnreadable);
         if self.denials.admits(ip, Instant::now()) {
             self.log.line(Level::Warning, text);
         }
@@ -214,6 +222,7 @@ impl Listener {
             Some(limit) => {
                 let limit = limit.min(self.limits.running);
                 if self.census.of_client(client) >= limit {
+                    self.counters.deny(Denial::MaxConIp);
                     return Ok(Some(format!(" ip connection limit:{limit} exceeded")));
                 }
             }
@@ -221,13 +230,17 @@ impl Listener {
                 if let Some(limit) = self.limits.per_client
                     && self.census.of_client(client) >= limit
                 {
+                    self.counters.deny(Denial::MaxConIp);
                     return Err(limit);
                 }
             }
         }
         Ok(limits.per_network.and_then(|(limit, length)| {
             let full = self.census.of_network(remote.ip(), length) >= limit;
-            full.then(|| format!(" network connection limit:{limit}/{length} exceeded"))
+            full.then(|| {
+                self.counters.deny(Denial::MaxConNet);
+                format!(" network connection limit:{limit}/{length} exceeded")
+            })
         }))
     }
 
@@ -243,6 +256,7 @@ impl Listener {
         let set = match self.sets.number(&self.options, &variables) {
             Ok(set) => set,
             Err(reason) => {
+                self.counters.deny(Denial::Keys);
                 let ip = remote.ip();
                 if self.faults.admits(ip, accepted) {
                     self.log.line(
@@ -276,7 +290,10 @@ impl Listener {
             names: Names::default(),
             stage: Stage::Over,
             session,
+            facts: Facts::default(),
             ending: None,
+            moved: (0, 0),
+            began: accepted,
             due: None,
         };
         let deadline = accepted + self.options.handshake;

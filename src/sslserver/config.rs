@@ -63,6 +63,11 @@ impl Variables {
             .transpose()
     }
 
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name)
+            .map(|path| std::ffi::OsStr::from_bytes(path).into())
+    }
+
     fn paths(&self, name: &str) -> Vec<PathBuf> {
         let parts = self
             .get(name)
@@ -100,6 +105,8 @@ pub struct Config {
     pub servers: Vec<SocketAddr>,
     /// RELOAD=auto: changed files are found without SIGHUP.
     pub watches: bool,
+    /// METRICS: where the counters are told.
+    pub metrics: Option<PathBuf>,
     /// Things to say at `-v`.
     pub notes: Vec<String>,
 }
@@ -171,6 +178,7 @@ impl Config {
             proxies: proxies(variables)?,
             servers: servers(variables)?,
             watches: watches(variables)?,
+            metrics: variables.path("METRICS"),
             notes,
         })
     }

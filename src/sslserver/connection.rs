@@ -43,7 +43,7 @@ pub struct Waiting {
 /// What the application will start with.
 pub enum Purpose {
     /// The handshake is done.
-    Encrypted { facts: Facts, environment: Vec<u8> },
+    Encrypted { environment: Vec<u8> },
     /// It starts in plain text and says itself when TLS begins (`-n`). The session is made when it runs.
     Plain(Plain),
 }
@@ -101,8 +101,13 @@ pub struct Connection {
     pub variables: Vec<(Vec<u8>, Vec<u8>)>,
     pub stage: Stage,
     pub session: Session,
-    /// How the relay ended, if the session said so.
+    /// What TLS agreed on; nothing before it has.
+    pub facts: Facts,
+    /// How the relay ended, if the session said so, and how many bytes it had received and sent.
     pub ending: Option<Ending>,
+    pub moved: (u64, u64),
+    /// When it was let in.
+    pub began: Instant,
     /// When the listener acts by itself: the session overran its time, or the application stays on alone.
     pub due: Option<Instant>,
 }

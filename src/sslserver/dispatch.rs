@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::connection::{Handover, Session};
+use super::counters::Denial;
 use super::crew::{Outgoing, SetState};
 use super::listener::Listener;
 use crate::privsep::channel::ChannelError;
@@ -119,6 +120,7 @@ impl Listener {
 
     fn set_refused(&mut self, connection: u64, reason: &str) {
         if let Some(known) = self.connections.get(&connection) {
+            self.counters.deny(Denial::Keys);
             let ip = known.remote.ip();
             let text = format!("error: (110) no keys for: {ip} {reason}");
             self.handshake_failed(connection, ip, &text);

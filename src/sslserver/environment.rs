@@ -11,11 +11,12 @@ use super::connection::Names;
 use super::keysets;
 
 /// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "CCAVERIFY",
     "DNSCACHEIP",
     "MAXCONIP",
     "MAXCONNET",
+    "METRICS",
     "PROTO",
     "PROXYFROM",
     "RELOAD",

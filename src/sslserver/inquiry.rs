@@ -11,6 +11,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
 
 use super::connection::{Kit, Names, local};
+use super::counters::Denial;
 use super::listener::{Listener, token};
 use super::log::Level;
 use crate::net::address::Network;
@@ -229,6 +230,7 @@ impl Listener {
     }
 
     fn refuse_proxied(&mut self, ip: IpAddr, reason: &str) {
+        self.counters.deny(Denial::ProxyHeader);
         if self.failures.admits(ip, Instant::now()) {
             self.log.line(
                 Level::Warning,

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::application::Launcher;
 use super::config::Shown;
 use super::connection::{Connection, Handover, Kit};
+use super::counters::Counters;
 use super::error::Error;
 use super::inquiry::Inquiry;
 use super::keysets::KeySets;
@@ -26,6 +27,7 @@ use super::roles::Roles;
 use crate::net::address::Network;
 use crate::net::census::Census;
 use crate::net::flood::Spell;
+use crate::net::metrics::Metrics;
 use crate::rules::RulesFile;
 use crate::sys::signal::Signals;
 use crate::tls::client::Demand;
@@ -36,6 +38,7 @@ pub(super) mod token {
     pub const SIGNALS: u64 = 1;
     pub const KEEPER: u64 = 2;
     pub const LOOKUP: u64 = 4;
+    pub const METRICS: u64 = 5;
     pub const FIRST: u64 = 16;
 }
 
@@ -121,6 +124,9 @@ pub struct Listener {
     pub(super) failures: Spell,
     /// Rules that say what means nothing.
     pub(super) faults: Spell,
+    pub(super) counters: Counters,
+    /// METRICS: who asks for them.
+    pub(super) metrics: Option<Metrics>,
     /// How we are configured, for the log.
     pub(super) settings: Shown,
     pub(super) dh_bits: u32,
@@ -142,6 +148,7 @@ pub struct Parts {
     pub launcher: Launcher,
     pub roles: Roles,
     pub sets: KeySets,
+    pub metrics: Option<Metrics>,
     pub settings: Shown,
     /// Changed files are found without SIGHUP.
     pub watches: bool,
@@ -156,6 +163,9 @@ impl Listener {
             &parts.socket,
             EpollEvent::new(EpollFlags::empty(), token::SOCKET),
         )?;
+        if let Some(metrics) = &parts.metrics {
+            epoll.add(metrics, event(token::METRICS))?;
+        }
         Ok(Listener {
             early_rules: parts.options.early_rules.clone().map(RulesFile::new),
             rules: parts.options.rules.clone().map(RulesFile::new),
@@ -191,6 +201,8 @@ impl Listener {
             denials: Spell::new("connections denied"),
             failures: Spell::new("handshakes failed"),
             faults: Spell::new("connections met a rule with a wrong limit"),
+            counters: Counters::default(),
+            metrics: parts.metrics,
             settings: parts.settings,
             dh_bits: 0,
             started: false,
@@ -230,6 +242,7 @@ impl Listener {
             token::SIGNALS => self.on_signals(),
             token::KEEPER => self.hear_keeper(),
             token::LOOKUP => self.hear_lookup(),
+            token::METRICS => self.turn_metrics(),
             number if self.roles.crew.by_token(number).is_some() => self.hear_terminator(number),
             number => self.hear_session(number),
         }
@@ -240,6 +253,7 @@ impl Listener {
             match signal {
                 Signal::SIGCHLD => self.reap(),
                 Signal::SIGHUP => self.renew("SIGHUP"),
+                Signal::SIGUSR1 => self.log_counters(),
                 // Running connections go on: their sessions and applications need us only to be logged.
                 _ => self.end = Some(Ok(())),
             }
@@ -269,6 +283,9 @@ impl Listener {
             self.start_after = None;
             self.start_waiting();
         }
+        if self.metrics_due().is_some_and(|due| due <= now) {
+            self.turn_metrics();
+        }
         for (shortage, text) in [
             (&mut self.descriptors, "accepting connections again"),
             (&mut self.applications_short, "starting applications again"),
@@ -295,6 +312,7 @@ impl Listener {
             self.denials.due(),
             self.failures.due(),
             self.faults.due(),
+            self.metrics_due(),
             self.descriptors.due(),
             self.applications_short.due(),
             self.sessions_short.due(),

@@ -4,7 +4,11 @@
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use nix::unistd::Pid;
+
+use crate::privsep::message::Facts;
 use crate::sys::words::field;
 
 /// How much is said.
@@ -68,9 +72,93 @@ impl fmt::Display for Ends<'_> {
     }
 }
 
+/// A connection that is over: `key=value`, each in its place whatever is known, so that scripts find it. No value has a
+/// blank in it but the reason, which comes last, and only if there is one.
+pub struct Finished<'a> {
+    pub pid: Pid,
+    pub remote: SocketAddr,
+    pub facts: &'a Facts,
+    /// Bytes received and sent.
+    pub moved: (u64, u64),
+    pub time: Duration,
+    /// The application's, as wait(2) has it.
+    pub status: i32,
+    /// How it ended in a word, and why.
+    pub end: (&'static str, &'a str),
+}
+
+impl fmt::Display for Finished<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pid, facts, status) = (self.pid, self.facts, self.status);
+        let (ip, port) = (self.remote.ip(), self.remote.port());
+        write!(f, "finished {pid} ip={ip} port={port}")?;
+        for (key, value) in [
+            ("name", &facts.name),
+            ("protocol", &facts.protocol),
+            ("cipher", &facts.cipher),
+            ("group", &facts.group),
+        ] {
+            write!(f, " {key}={}", field(value.as_bytes()))?;
+        }
+        let resumed = if facts.resumed { "yes" } else { "no" };
+        let (received, sent) = self.moved;
+        let seconds = self.time.as_secs_f64();
+        let (end, reason) = self.end;
+        write!(
+            f,
+            " resumed={resumed} received={received} sent={sent} seconds={seconds:.3} status={status} end={end}"
+        )?;
+        match reason {
+            "" => Ok(()),
+            reason => write!(f, " reason={}", words(reason)),
+        }
+    }
+}
+
+/// A reason from a session: one line, no tricks.
+pub fn words(reason: &str) -> String {
+    let harmless = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+    reason.chars().take(200).map(harmless).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn finished(facts: &Facts, end: (&'static str, &str)) -> String {
+        let finished = Finished {
+            pid: Pid::from_raw(4715),
+            remote: "[2001:db8::1]:52100".parse().unwrap(),
+            facts,
+            moved: (9, 1_000_000),
+            time: Duration::from_millis(61_050),
+            status: 768,
+            end,
+        };
+        finished.to_string()
+    }
+
+    #[test]
+    fn every_field_of_a_finished_connection_has_its_place_and_strangers_do_not_move_it() {
+        let facts = Facts {
+            protocol: "TLSv1.3".into(),
+            cipher: "TLS_AES_256_GCM_SHA384".into(),
+            group: "x25519".into(),
+            name: "a b\n end=x".into(),
+            resumed: true,
+        };
+        assert_eq!(
+            finished(&facts, ("client_gone", "Connection reset\nby peer")),
+            "finished 4715 ip=2001:db8::1 port=52100 name=a?b??end=x protocol=TLSv1.3 \
+             cipher=TLS_AES_256_GCM_SHA384 group=x25519 resumed=yes received=9 sent=1000000 \
+             seconds=61.050 status=768 end=client_gone reason=Connection reset?by peer"
+        );
+        assert_eq!(
+            finished(&Facts::default(), ("no_tls", "")),
+            "finished 4715 ip=2001:db8::1 port=52100 name= protocol= cipher= group= resumed=no \
+             received=9 sent=1000000 seconds=61.050 status=768 end=no_tls"
+        );
+    }
 
     #[test]
     fn unknown_names_leave_their_fields_empty() {

@@ -6,10 +6,12 @@ mod application;
 mod check;
 mod config;
 mod connection;
+mod counters;
 mod crew;
 mod dispatch;
 mod environment;
 mod error;
+mod failure;
 mod identities;
 mod inquiry;
 mod keysets;
@@ -21,6 +23,7 @@ mod progress;
 mod renewal;
 mod roles;
 mod supervision;
+mod telling;
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -43,6 +46,7 @@ use self::options::Options;
 use self::roles::Roles;
 use crate::net::address::{BindAddress, HostError};
 use crate::net::listen::{self, ListenError, ListenOptions};
+use crate::net::metrics::Metrics;
 use crate::privsep::session::SessionSettings;
 use crate::privsep::{keeper, lookup, terminator};
 use crate::sys::signal::Signals;
@@ -98,6 +102,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         Signal::SIGTERM,
         Signal::SIGINT,
         Signal::SIGHUP,
+        Signal::SIGUSR1,
     ];
     let system = |what: &'static str| {
         move |errno: nix::errno::Errno| Error::fatal(format_args!("{what}: {}", errno.desc()))
@@ -126,6 +131,8 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         };
         return check.run();
     };
+    let metrics = config.metrics.as_deref().map(Metrics::open).transpose();
+    let metrics = metrics.map_err(Error::fatal)?;
     let parts = Parts {
         limits: config.limits,
         demand: config.keys.demand,
@@ -138,6 +145,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         launcher,
         roles,
         sets,
+        metrics,
         settings,
     };
     let listener = Listener::new(parts).map_err(system("unable to wait for events"))?;

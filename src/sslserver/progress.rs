@@ -8,9 +8,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::connection::{Connection, Purpose, Running, Session, Stage, Waiting};
+use super::failure::Failure;
 use super::listener::Listener;
-use super::log::{Ends, Level};
-use crate::privsep::message::{Ending, Facts, SessionReport};
+use super::log::{Ends, Finished, Level, words};
+use crate::privsep::message::{Ending, SessionReport};
 use crate::sys::process::Ended;
 use crate::sys::words::field;
 use crate::tls::client::Demand;
@@ -37,26 +38,31 @@ impl Listener {
         };
         match report {
             SessionReport::Established { facts, environment } => {
-                match std::mem::replace(&mut connection.stage, Stage::Over) {
+                let encrypted = match std::mem::replace(&mut connection.stage, Stage::Over) {
                     Stage::Handshake(pipes) => {
                         connection.stage = Stage::Waiting(Waiting {
                             pipes,
-                            to: Purpose::Encrypted { facts, environment },
+                            to: Purpose::Encrypted { environment },
                             greeted: false,
                         });
+                        None
                     }
                     Stage::Running(mut running) if !running.encrypted => {
                         running.encrypted = true;
-                        let (pid, ip) = (running.pid, connection.remote.ip());
-                        let demand = connection.demand;
+                        let pid = running.pid;
                         connection.stage = Stage::Running(running);
-                        return self.log_encrypted(pid, ip, demand, &facts);
+                        Some(pid)
                     }
                     // Only a captured session says so twice.
                     stage => {
                         connection.stage = stage;
                         return self.session_over(number);
                     }
+                };
+                self.counters.establish(&facts);
+                connection.facts = facts;
+                if let Some(pid) = encrypted {
+                    return self.log_encrypted(number, pid);
                 }
                 if let Some(due) = connection.due.take() {
                     self.deadlines.remove(&(due, number));
@@ -65,6 +71,7 @@ impl Listener {
                 self.start_waiting();
             }
             SessionReport::Failed { pid, reason } => {
+                self.counters.fail(Failure::of(&reason));
                 let ip = connection.remote.ip();
                 let reason = words(&reason);
                 let text =
@@ -72,12 +79,19 @@ impl Listener {
                 self.handshake_failed(number, ip, &text);
             }
             SessionReport::Refused { reason } => {
+                self.counters.fail(Failure::ClientCertificate);
                 let ip = connection.remote.ip();
                 let text = format!("error: (110) {}", words(&reason));
                 self.handshake_failed(number, ip, &text);
             }
-            SessionReport::Finished { ending, .. } => {
+            SessionReport::Finished {
+                received,
+                sent,
+                ending,
+            } => {
+                self.counters.moved(received, sent);
                 connection.ending = Some(ending);
+                connection.moved = (received, sent);
                 self.session_over(number);
             }
         }
@@ -142,9 +156,9 @@ impl Listener {
                 environment.starttls();
                 true
             }
-            Purpose::Encrypted {
-                environment: block, ..
-            } => (self.options.ssl_environment || block.is_empty()) && environment.tls(block),
+            Purpose::Encrypted { environment: block } => {
+                (self.options.ssl_environment || block.is_empty()) && environment.tls(block)
+            }
         };
         if !proper {
             let ip = remote.ip();
@@ -168,6 +182,7 @@ impl Listener {
             }
         };
         self.applications_short.pass();
+        self.counters.applications += 1;
         let running = Stage::Running(Running {
             pid,
             status: None,
@@ -175,7 +190,6 @@ impl Listener {
             failed: false,
             encrypted: plain.is_none(),
         });
-        let demand = connection.demand;
         let ends = Ends {
             local_name,
             local,
@@ -197,22 +211,32 @@ impl Listener {
             return;
         };
         match waiting.to {
-            Purpose::Encrypted { facts, .. } => self.log_encrypted(pid, ip, demand, &facts),
+            Purpose::Encrypted { .. } => self.log_encrypted(number, pid),
             Purpose::Plain(plain) => {
                 self.dispatch(plain.handover);
             }
         }
     }
 
-    fn log_encrypted(&self, pid: Pid, ip: IpAddr, demand: Demand, facts: &Facts) {
-        let summary = match self.log.level() >= Level::Detail && self.options.ssl_environment {
+    fn log_encrypted(&self, number: u64, pid: Pid) {
+        let Some(Connection {
+            facts,
+            demand,
+            remote,
+            ..
+        }) = self.connections.get(&number)
+        else {
+            return;
+        };
+        let ip = remote.ip();
+        let summary = match self.log.level() >= Level::Detail {
             true => {
                 let summary = format!("{}:{}", facts.protocol, facts.cipher);
                 format!(" {}", field(summary.as_bytes()))
             }
             false => String::new(),
         };
-        if demand != Demand::Nothing {
+        if *demand != Demand::Nothing {
             self.log.line(
                 Level::Status,
                 format_args!("info: valid client cert received from: {ip} for pid: {pid}"),
@@ -245,10 +269,14 @@ impl Listener {
             return;
         };
         let Stage::Running(running) = &mut connection.stage else {
-            let why = match connection.ending {
-                None => "session ended without a word",
-                Some(_) => "it ended before there was a place for an application",
+            let (failure, why) = match connection.ending {
+                None => (Failure::Other, "session ended without a word"),
+                Some(_) => (
+                    Failure::NoPlace,
+                    "it ended before there was a place for an application",
+                ),
             };
+            self.counters.fail(failure);
             let text = format!("fatal: (111) unable to accept TLS from: {ip} {why}");
             return self.handshake_failed(number, ip, &text);
         };
@@ -303,6 +331,7 @@ impl Listener {
             }
             Stage::Running(_) => {}
             _ => {
+                self.counters.fail(Failure::Other);
                 let ip = connection.remote.ip();
                 let text =
                     format!("fatal: (111) unable to accept TLS from: {ip} session does not answer");
@@ -325,6 +354,16 @@ impl Listener {
                 Level::Status,
                 format_args!("ended by {pid} status {status}"),
             );
+            let finished = Finished {
+                pid,
+                remote: connection.remote,
+                facts: &connection.facts,
+                moved: connection.moved,
+                time: connection.began.elapsed(),
+                status,
+                end: end(running, connection.ending.as_ref()),
+            };
+            self.log.line(Level::Detail, finished);
         }
         self.remove(number);
         self.log_status();
@@ -381,8 +420,16 @@ impl Listener {
     }
 }
 
-/// A reason from a session: one line, no tricks.
-fn words(reason: &str) -> String {
-    let harmless = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
-    reason.chars().take(200).map(harmless).collect()
+/// How a connection with an application ended, in a word, and the reason if that has one.
+fn end<'a>(running: &Running, ending: Option<&'a Ending>) -> (&'static str, &'a str) {
+    match ending {
+        // Why is in a line of its own.
+        _ if running.failed => ("handshake_failed", ""),
+        Some(Ending::Complete) => ("complete", ""),
+        Some(Ending::ClientGone(reason)) => ("client_gone", reason),
+        Some(Ending::Broken(reason)) => ("broken", reason),
+        Some(Ending::Idle) => ("idle", ""),
+        Some(Ending::Plain) => ("no_tls", ""),
+        None => ("no_word", ""),
+    }
 }

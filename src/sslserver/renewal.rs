@@ -131,6 +131,7 @@ impl Listener {
     }
 
     fn part_kept(&mut self, reason: &str) {
+        self.counters.reloads_refused += 1;
         if let Some(renewal) = &mut self.renewal {
             renewal.kept += 1;
         }
@@ -162,6 +163,7 @@ impl Listener {
         self.roles.crew.due = None;
         if let Some(renewal) = &self.renewal {
             let (renewed, all) = (renewal.renewed, renewal.renewed + renewal.kept);
+            self.counters.reloaded += renewed as u64;
             let text = format!("info: keys are renewed: {renewed} of {all}");
             self.log.line(Level::Status, text);
         }
@@ -175,6 +177,8 @@ impl Listener {
         for token in following {
             self.retire(token);
         }
+        let renewed = self.renewal.as_ref().map_or(0, |renewal| renewal.renewed);
+        self.counters.reloads_refused += renewed as u64;
         self.log
             .warning("keys are read again, but cannot be served: the old ones stay");
         self.renewal_over();

@@ -60,6 +60,17 @@ impl std::fmt::Display for Ended {
     }
 }
 
+/// The memory of a process in bytes that no file backs, as proc_pid_status(5) has it (`RssAnon`): its own, and what it
+/// has inherited and nobody has written to since. `None`: there is no such process.
+pub fn anonymous_memory(pid: Pid) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let size = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 /// Takes the status of one child that has ended, if there is one.
 pub fn reap() -> Option<Ended> {
     let mut status = 0;

@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 /// What a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metric {
+pub struct Metric<'a> {
     /// `connections_accepted_total`; the program's name goes before it.
-    pub name: &'static str,
+    pub name: &'a str,
     /// `version="TLSv1.3"`, where several numbers share a name; else empty.
-    pub labels: &'static str,
+    pub labels: &'a str,
     /// One line without backslashes.
-    pub help: &'static str,
+    pub help: &'a str,
     pub kind: Kind,
 }
 
@@ -23,7 +23,7 @@ pub enum Kind {
 }
 
 /// A line for each number. Those of one name stand together in the table, and its first says what they are.
-pub fn write(program: &str, table: &[Metric], value: impl Fn(usize) -> u64) -> String {
+pub fn write(program: &str, table: &[Metric<'_>], value: impl Fn(usize) -> u64) -> String {
     let mut text = String::new();
     let mut last = "";
     for (place, metric) in table.iter().enumerate() {

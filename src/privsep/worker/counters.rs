@@ -25,7 +25,7 @@ pub enum Count {
     Withheld,
 }
 
-const fn counter(name: &'static str, labels: &'static str, help: &'static str) -> Metric {
+const fn counter(name: &'static str, labels: &'static str, help: &'static str) -> Metric<'static> {
     Metric {
         name,
         labels,
@@ -35,7 +35,7 @@ const fn counter(name: &'static str, labels: &'static str, help: &'static str) -
 }
 
 /// What they are called and mean, in the order of [`Count`].
-pub const TABLE: [Metric; 16] = [
+pub const TABLE: [Metric<'static>; 16] = [
     counter("connections_accepted_total", "", "Connections accepted."),
     counter(
         "connections_closed_total",

@@ -1,0 +1,81 @@
+//! What an administrator sees of connections: a line for each that has ended, and counters.
+#![forbid(unsafe_code)]
+
+mod common;
+#[path = "seeing/counted.rs"]
+mod counted;
+#[path = "seeing/denied.rs"]
+mod denied;
+#[path = "seeing/failed.rs"]
+mod failed;
+#[path = "seeing/finished.rs"]
+mod finished;
+#[path = "seeing/metrics.rs"]
+mod metrics;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use common::{Client, LIMIT, Server};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// Group and key, and the number.
+type Counters = BTreeMap<String, u64>;
+
+/// The last group that is said.
+const LAST: &str = "sslserver: counters * memory *";
+
+/// Asks for the counters and takes them from the log.
+fn counters(server: &Server) -> Counters {
+    let before = server.log.count(LAST);
+    server.signal(Signal::SIGUSR1);
+    server.log.wait_for_nth(LAST, before + 1);
+    let pid = server.role("sslserver").pid;
+    let begin = format!("sslserver: counters {pid} ");
+    let mut counters = Counters::new();
+    for line in server.log.lines() {
+        let Some((group, rest)) = line
+            .strip_prefix(&begin)
+            .and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        for pair in rest.split(' ') {
+            let (key, value) = pair.split_once('=').expect("key=value");
+            counters.insert(format!("{group} {key}"), value.parse().expect("a number"));
+        }
+    }
+    counters
+}
+
+/// Waits until these are all counters but the memory that are not 0.
+fn assert_counted(server: &Server, expected: &[(&str, u64)]) {
+    let expected: Counters = expected
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value))
+        .collect();
+    let end = Instant::now() + LIMIT;
+    loop {
+        let mut found = counters(server);
+        found.retain(|key, value| *value != 0 && !key.starts_with("memory "));
+        if found == expected {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "{found:?}\ninstead of\n{expected:?}\n{}",
+            server.log.lines().join("\n")
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Hangs up without a word.
+fn reset(client: Client) {
+    let linger = nix::libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(client.tls.get_ref(), sockopt::Linger, &linger).expect("linger");
+}

@@ -1,0 +1,109 @@
+//! Connections that are served, and who asks for the counters.
+
+use nix::sys::signal::Signal;
+use openssl::ssl::SslVersion;
+
+use crate::common::keys::Kind;
+use crate::common::{End, Ending, Setup, eventually, s_client};
+use crate::{LAST, assert_counted, counters};
+
+#[test]
+fn a_connection_is_counted_while_it_runs_and_its_bytes_when_it_has_ended() {
+    let server = Setup::new().start();
+    assert_counted(&server, &[]);
+    let mut client = server.connect();
+    client.assert_echoes();
+    assert_counted(
+        &server,
+        &[
+            ("applications started", 1),
+            ("connections accepted", 1),
+            ("connections running", 1),
+            ("handshakes TLSv1.3", 1),
+        ],
+    );
+    assert_eq!(
+        client.exchange(b"12345", Ending::CloseNotify),
+        (b"12345".to_vec(), End::Clean)
+    );
+    drop(client);
+    let old = server.dial().version(SslVersion::TLS1_2);
+    let reply = old.connect().exchange(b"", Ending::CloseNotify);
+    assert_eq!(reply.1, End::Clean);
+    let bytes = "still there?\n12345".len() as u64;
+    assert_counted(
+        &server,
+        &[
+            ("applications started", 2),
+            ("bytes received", bytes),
+            ("bytes sent", bytes),
+            ("connections accepted", 2),
+            ("handshakes TLSv1.2", 1),
+            ("handshakes TLSv1.3", 1),
+        ],
+    );
+}
+
+#[test]
+fn resumed_handshakes_are_counted_among_the_others() {
+    let server = Setup::new().shell("read line; echo hello").start();
+    let file = server.dir.text("session");
+    for (option, resumed) in [("-sess_out", 0), ("-sess_in", 1)] {
+        let outcome = s_client(&server, &["-tls1_3", option, &file], "hello\n");
+        assert!(outcome.text().contains("\nhello"), "{outcome:?}");
+        eventually("the resumed handshake", || {
+            let now = counters(&server);
+            let expected = (1 + resumed, resumed);
+            let found = (now["handshakes TLSv1.3"], now["handshakes resumed"]);
+            (found == expected).then_some(())
+        });
+    }
+}
+
+#[test]
+fn an_application_in_plain_text_is_counted_without_a_handshake() {
+    let server = Setup::new()
+        .options(&["-n"])
+        .shell("echo hello; read line")
+        .start();
+    let mut plain = server.dial().plain();
+    assert_eq!(plain.line(), "hello");
+    let started = ("applications started", 1);
+    let accepted = ("connections accepted", 1);
+    assert_counted(&server, &[started, accepted, ("connections running", 1)]);
+    drop(plain);
+    assert_counted(&server, &[started, accepted]);
+}
+
+#[test]
+fn every_role_has_memory_and_one_that_is_not_there_has_none() {
+    let server = Setup::new().start();
+    let found = counters(&server);
+    for (role, most) in [("listener", 16), ("keeper", 16), ("terminator", 16)] {
+        let bytes = found[&format!("memory {role}")];
+        assert!((4096..most << 20).contains(&bytes), "{role}: {bytes}");
+    }
+    assert_eq!(found["memory lookup"], 0);
+    let server = Setup::new().options(&["-h"]).start();
+    server.role("ssl-lookup");
+    assert!(counters(&server)["memory lookup"] > 0);
+}
+
+#[test]
+fn the_counters_are_said_at_every_level_but_q() {
+    for level in ["-Q", "-v", "-V"] {
+        let server = Setup::bare()
+            .keys(&[Kind::P256])
+            .options(&["-1", "-H", level])
+            .start();
+        server.signal(Signal::SIGUSR1);
+        server.log.wait_for(LAST);
+    }
+    let server = Setup::bare()
+        .keys(&[Kind::P256])
+        .options(&["-1", "-H", "-q"])
+        .start();
+    server.signal(Signal::SIGUSR1);
+    // SIGTERM is taken after it.
+    assert_eq!(server.stop().wait_for_end(), Vec::<String>::new());
+}
