@@ -5,12 +5,14 @@ mod common;
 
 use common::{Kind, Setup};
 
-/// The lines about connections, without what is said at the start.
+/// The lines about connections, without what is said at the start and in the end.
 fn about_connections(lines: &[String]) -> Vec<String> {
     let start = lines
         .iter()
         .position(|line| line == "sslserver: status: 0/40/40")
         .expect("the first status");
+    let (end, lines) = lines.split_last().expect("a last line");
+    assert_eq!(end, "sslserver: info: ended by SIGTERM");
     lines[start + 1..].to_vec()
 }
 

@@ -225,6 +225,8 @@ fn transcript(server: Server, remote: u16) -> Vec<String> {
             .replace(&format!(":{local} "), ":LOCAL ")
             .replace(&format!(":{remote}"), ":REMOTE")
     };
+    let (end, lines) = lines.split_last().expect("a last line");
+    assert_eq!(end, "sslserver: info: ended by SIGTERM");
     lines[start + 1..].iter().map(clean).collect()
 }
 

@@ -4,6 +4,7 @@ pub mod address;
 pub mod census;
 pub mod flood;
 pub mod host_name;
+pub mod inherited;
 pub mod listen;
 pub mod metrics;
 pub mod preamble;

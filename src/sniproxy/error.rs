@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::options::usage;
+use crate::net::inherited::Unfit;
 
 /// Wrong use of the program, and everything else, as it always was.
 const USAGE: u8 = 100;
@@ -26,6 +27,12 @@ impl Error {
             Error::Usage(_) => USAGE,
             Error::Fatal(_) => FAILED,
         }
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Error {
+        Error::Fatal(unfit.to_string())
     }
 }
 

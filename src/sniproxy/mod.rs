@@ -16,13 +16,13 @@ mod naming;
 mod options;
 mod room;
 mod router;
-mod socket;
 mod steps;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use self::error::Error;
 use self::hosts::Hosts;
@@ -30,6 +30,7 @@ use self::naming::Naming;
 use self::options::Options;
 use self::room::Room;
 use self::router::{Parts, Router};
+use crate::net::inherited;
 use crate::privsep::sandbox;
 use crate::sys::signal::{self, Signals};
 use crate::sys::{heap, words};
@@ -49,7 +50,12 @@ pub fn main() -> ExitCode {
 /// Takes over the listening socket, looks where it is, gives up what it does not need, and serves.
 fn run(options: Options) -> Result<(), Error> {
     heap::keep_large_apart();
-    let (socket, address) = socket::inherited()?;
+    let number = inherited::passed()?.unwrap_or(0);
+    let (socket, address) = inherited::listener(number)?;
+    // Its connections inherit both, which spares calls for each. Where one is refused they are merely slower, or stay
+    // when their clients have vanished.
+    let _ = setsockopt(&socket, sockopt::TcpNoDelay, &true);
+    let _ = setsockopt(&socket, sockopt::KeepAlive, &true);
     let here = |why: &str| Error::fatal("current directory", why);
     let naming = match options.hashed {
         true => Naming::Hashed,

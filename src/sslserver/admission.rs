@@ -21,7 +21,7 @@ use crate::sys::socket::clear_ip_options;
 use crate::sys::words;
 
 /// Clients accepted before other events have their turn.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// A compromise of the session alone could delay its own end; the listener waits this much longer than it.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -34,6 +34,9 @@ impl Listener {
             if !self.may_accept() {
                 return;
             }
+            let Some(socket) = &self.socket else {
+                return;
+            };
             let kit = match self
                 .kit
                 .take()
@@ -42,7 +45,7 @@ impl Listener {
                 Ok(kit) => kit,
                 Err(errno) => return self.pause(errno),
             };
-            match self.socket.accept() {
+            match socket.accept() {
                 Ok((stream, remote)) => {
                     self.descriptors.pass();
                     self.counters.accepted += 1;

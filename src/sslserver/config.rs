@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, geteuid};
 
@@ -20,6 +21,9 @@ use crate::sys::identity::Identity;
 use crate::tls::client::{Demand, TrustFiles};
 use crate::tls::material::{PairFiles, SetFiles};
 use crate::tls::settings::{Settings, Version};
+
+/// A day, in seconds.
+const MAX_DRAIN: u64 = 24 * 3600;
 
 /// Our own environment by name.
 #[derive(Clone)]
@@ -96,6 +100,8 @@ pub struct Config {
     pub keys: Keys,
     pub confinement: Confinement,
     pub limits: Limits,
+    /// DRAIN: how long running connections may keep a server that was told to end.
+    pub drain: Duration,
     /// Ids of the application; `None` stays as it is.
     pub uid: Option<Uid>,
     pub gid: Option<Gid>,
@@ -162,6 +168,7 @@ impl Config {
         let opened = named.is_none() && am_root;
         let keys = keys(options, variables, root.as_deref(), opened, tls.min)?;
         let per_client = variables.number("MAXCONIP", 1_000_000)?;
+        let drain = variables.number("DRAIN", MAX_DRAIN)?;
         Ok(Config {
             tls,
             keys,
@@ -173,6 +180,7 @@ impl Config {
                     .filter(|&limit| limit > 0)
                     .map(|limit| (limit as usize).min(options.limit)),
             },
+            drain: Duration::from_secs(drain.unwrap_or(0)),
             uid,
             gid,
             proxies: proxies(variables)?,

@@ -11,12 +11,18 @@ use super::connection::Names;
 use super::keysets;
 
 /// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
-const OURS: [&str; 9] = [
+const OURS: [&str; 15] = [
     "CCAVERIFY",
     "DNSCACHEIP",
+    "DRAIN",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
     "MAXCONIP",
     "MAXCONNET",
     "METRICS",
+    "NOTIFYFD",
+    "NOTIFY_SOCKET",
     "PROTO",
     "PROXYFROM",
     "RELOAD",

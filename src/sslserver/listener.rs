@@ -16,11 +16,13 @@ use super::application::Launcher;
 use super::config::Shown;
 use super::connection::{Connection, Handover, Kit};
 use super::counters::Counters;
+use super::ending::Stopping;
 use super::error::Error;
 use super::inquiry::Inquiry;
 use super::keysets::KeySets;
 use super::limits::Limits;
 use super::log::{Level, Log};
+use super::notify::Notify;
 use super::options::Options;
 use super::renewal::{Renewal, Watch};
 use super::roles::Roles;
@@ -88,7 +90,9 @@ pub struct Listener {
     pub(super) log: Log,
     pub(super) limits: Limits,
     pub(super) demand: Demand,
-    pub(super) socket: TcpListener,
+    /// Gone when no more are accepted.
+    pub(super) socket: Option<TcpListener>,
+    pub(super) notify: Notify,
     pub(super) signals: Signals,
     pub(super) launcher: Launcher,
     pub(super) roles: Roles,
@@ -132,6 +136,9 @@ pub struct Listener {
     pub(super) dh_bits: u32,
     /// Everything was ready once.
     pub(super) started: bool,
+    /// DRAIN: time for running connections when the server is told to end.
+    pub(super) drain: Duration,
+    pub(super) stopping: Option<Stopping>,
     /// Set when the server is to end, with the reason if it is an error.
     pub(super) end: Option<Result<(), Error>>,
 }
@@ -141,9 +148,11 @@ pub struct Parts {
     pub options: Options,
     pub log: Log,
     pub limits: Limits,
+    pub drain: Duration,
     pub demand: Demand,
     pub proxies: Vec<Network>,
     pub socket: TcpListener,
+    pub notify: Notify,
     pub signals: Signals,
     pub launcher: Launcher,
     pub roles: Roles,
@@ -173,7 +182,8 @@ impl Listener {
             log: parts.log,
             limits: parts.limits,
             demand: parts.demand,
-            socket: parts.socket,
+            socket: Some(parts.socket),
+            notify: parts.notify,
             signals: parts.signals,
             launcher: parts.launcher,
             roles: parts.roles,
@@ -206,6 +216,8 @@ impl Listener {
             settings: parts.settings,
             dh_bits: 0,
             started: false,
+            drain: parts.drain,
+            stopping: None,
             end: None,
         })
     }
@@ -254,8 +266,7 @@ impl Listener {
                 Signal::SIGCHLD => self.reap(),
                 Signal::SIGHUP => self.renew("SIGHUP"),
                 Signal::SIGUSR1 => self.log_counters(),
-                // Running connections go on: their sessions and applications need us only to be logged.
-                _ => self.end = Some(Ok(())),
+                signal => self.told_to_end(signal),
             }
         }
     }
@@ -271,6 +282,7 @@ impl Listener {
 
     /// Does what is due.
     fn on_time(&mut self, now: Instant) {
+        self.keep_ending(now);
         self.look_after_roles(now);
         self.look(now);
         while let Some(&(due, number)) = self.deadlines.first()
@@ -304,6 +316,7 @@ impl Listener {
 
     fn timeout(&self) -> EpollTimeout {
         let dues = [
+            self.end_due(),
             self.roles.moment(),
             self.watch.as_ref().map(|watch| watch.due),
             self.deadlines.first().map(|(due, _)| *due),
@@ -339,7 +352,9 @@ impl Listener {
                 false => EpollFlags::empty(),
             };
             let mut event = EpollEvent::new(flags, token::SOCKET);
-            if self.epoll.modify(&self.socket, &mut event).is_ok() {
+            if let Some(socket) = &self.socket
+                && self.epoll.modify(socket, &mut event).is_ok()
+            {
                 self.accepting = wanted;
             }
         }
@@ -347,6 +362,7 @@ impl Listener {
 
     pub(super) fn may_accept(&self) -> bool {
         self.roles.crew.takes()
+            && self.socket.is_some()
             && self.homeless.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running

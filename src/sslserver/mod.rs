@@ -9,15 +9,18 @@ mod connection;
 mod counters;
 mod crew;
 mod dispatch;
+mod ending;
 mod environment;
 mod error;
 mod failure;
 mod identities;
+mod inheritance;
 mod inquiry;
 mod keysets;
 mod limits;
 mod listener;
 mod log;
+mod notify;
 mod options;
 mod progress;
 mod renewal;
@@ -39,9 +42,11 @@ use self::application::Launcher;
 use self::check::Check;
 use self::config::{Config, KeyConfig, Shown, Variables};
 use self::error::Error;
+use self::inheritance::Inheritance;
 use self::keysets::KeySets;
 use self::listener::{Listener, Parts};
 use self::log::{Level, Log};
+use self::notify::Notify;
 use self::options::Options;
 use self::roles::Roles;
 use crate::net::address::{BindAddress, HostError};
@@ -83,19 +88,25 @@ pub fn main() -> ExitCode {
 
 /// Binds, prepares the roles and serves until it is told to end. Or checks that it could.
 fn run(options: Options, name: String) -> Result<(), Error> {
-    let password = options.password.then(password).transpose()?;
+    let variables = Variables::current();
+    let inheritance = Inheritance::take(&options, &variables)?;
     descriptor::close_all_on_exec();
     let log = Log::new(name, options.level);
-    let variables = Variables::current();
-    let (address, how) = place(&options)?;
     let config = Config::read(&options, &variables)?;
     for note in &config.notes {
         log.line(Level::Status, format_args!("info: {note}"));
     }
-    let socket = match options.check {
-        true => None,
-        false => Some(bind(address, &how)?),
+    let socket = match inheritance.socket {
+        Some(socket) => Some(socket),
+        None => {
+            let (address, how) = place(&options)?;
+            match options.check {
+                true => None,
+                false => Some(bind(address, &how)?),
+            }
+        }
     };
+    let notify = Notify::new(variables.get("NOTIFY_SOCKET"), inheritance.newline, &log);
     signal::reset_dispositions();
     let wanted = [
         Signal::SIGCHLD,
@@ -108,7 +119,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
         move |errno: nix::errno::Errno| Error::fatal(format_args!("{what}: {}", errno.desc()))
     };
     let signals = Signals::catch(&wanted).map_err(system("unable to catch signals"))?;
-    let roles = roles(&options, &config, password);
+    let roles = roles(&options, &config, inheritance.password);
     let settings = Shown::read(&variables);
     let inherited = *signals.inherited();
     let sets = KeySets::new(
@@ -135,12 +146,14 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     let metrics = metrics.map_err(Error::fatal)?;
     let parts = Parts {
         limits: config.limits,
+        drain: config.drain,
         demand: config.keys.demand,
         proxies: config.proxies,
         watches: config.watches,
         options,
         log,
         socket,
+        notify,
         signals,
         launcher,
         roles,
@@ -150,16 +163,6 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     };
     let listener = Listener::new(parts).map_err(system("unable to wait for events"))?;
     listener.run()
-}
-
-/// `-3`: descriptor 3, before anything of ours can come to sit there.
-fn password() -> Result<OwnedFd, Error> {
-    descriptor::inherited(3).map_err(|errno| {
-        let reason = errno.desc();
-        Error::Fatal(format!(
-            "error: (111) unable to read password from FD3: {reason}"
-        ))
-    })
 }
 
 fn port(text: &str) -> Result<u16, Error> {

@@ -116,7 +116,7 @@ impl Listener {
 
     /// Starts applications as far as there are places.
     pub(super) fn start_waiting(&mut self) {
-        while self.start_after.is_none() && self.running < self.limits.running {
+        while self.may_start() && self.start_after.is_none() && self.running < self.limits.running {
             let Some(number) = self.queue.pop_front() else {
                 return;
             };

@@ -58,14 +58,26 @@ impl Listener {
             renewal.again = true;
             return;
         }
+        if self.stopping.is_some() {
+            return self.log.warning(format_args!(
+                "{why}: keys are not read again, the server is ending"
+            ));
+        }
         if self.roles.ready_keeper().is_none() || !self.started {
             let text = format!("{why}: keys are just being read");
-            return self.log.line(Level::Status, text);
+            self.log.line(Level::Status, text);
+            if self.started {
+                // Whoever asked waits for an answer.
+                self.notify.reloading(&self.log);
+                self.notify.ready(&self.log);
+            }
+            return;
         }
         self.log.line(
             Level::Status,
             format_args!("info: {why}: reading keys again"),
         );
+        self.notify.reloading(&self.log);
         let (unused, used) = self.sets.sift();
         for number in unused {
             self.forget_set(number);
@@ -186,6 +198,7 @@ impl Listener {
 
     fn renewal_over(&mut self) {
         let again = self.renewal.take().is_some_and(|renewal| renewal.again);
+        self.notify.ready(&self.log);
         if again {
             self.renew("once more");
         }
@@ -197,6 +210,9 @@ impl Listener {
             return;
         };
         watch.due = now + LOOK;
+        if self.stopping.is_some() {
+            return;
+        }
         if self.roles.opened_by_listener {
             let seen = self.seen_now();
             let watch = self.watch.as_ref();

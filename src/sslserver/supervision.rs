@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -179,6 +180,7 @@ impl Listener {
             // Not before: what is wrong with the configuration the keeper says, and once is enough.
             self.start_lookup(Instant::now());
             self.announce();
+            self.notify.ready(&self.log);
         }
         self.dispatch_homeless();
     }
@@ -187,7 +189,7 @@ impl Listener {
     fn announce(&mut self) {
         let (limit, per_client) = (self.limits.running, self.limits.shown_per_client());
         if self.options.announce
-            && let Ok(local) = self.socket.local_addr()
+            && let Some(Ok(local)) = self.socket.as_ref().map(TcpListener::local_addr)
         {
             let (ip, port) = (local.ip(), local.port());
             let line = format!("{ip} : {port} [{limit}/{per_client}]\n");
@@ -262,7 +264,10 @@ impl Listener {
         self.log
             .warning(format_args!("keeper {pid} {ended}, starting another"));
         self.roles.keeper = None;
-        self.renewal = None;
+        if self.renewal.take().is_some() {
+            // Whoever asked for it waits for its end.
+            self.notify.ready(&self.log);
+        }
         // A terminator without its keeper can make no handshake; its sessions go on without it.
         let members = self.roles.crew.members.iter();
         let tokens: Vec<u64> = members.map(|one| one.token).collect();

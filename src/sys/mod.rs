@@ -13,6 +13,7 @@ pub mod descriptor;
 pub mod heap;
 pub mod identity;
 pub mod message;
+pub mod notify;
 pub mod process;
 pub mod service;
 pub mod shared;

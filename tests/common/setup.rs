@@ -8,6 +8,7 @@ use super::tempdir::{TempDir, give};
 use super::{LIMIT, eventually};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,7 @@ pub struct Setup {
     host: String,
     port: String,
     program: Vec<String>,
+    input: Option<OwnedFd>,
 }
 
 /// The ids of the jailed processes; no names belong to them.
@@ -40,6 +42,7 @@ impl Setup {
             host: "127.0.0.1".to_owned(),
             port: "0".to_owned(),
             program: vec!["cat".to_owned()],
+            input: None,
         }
     }
 
@@ -69,6 +72,12 @@ impl Setup {
     pub fn prefix(mut self, words: &[&str]) -> Setup {
         self.prefix
             .extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// What it has as descriptor 0, in place of nothing.
+    pub fn input(mut self, input: impl Into<OwnedFd>) -> Setup {
+        self.input = Some(input.into());
         self
     }
 
@@ -130,7 +139,7 @@ impl Setup {
         self.options(&[option, &file.display().to_string()])
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let program = [env!("CARGO_BIN_EXE_sslserver").to_owned()];
         let words: Vec<&String> = self.prefix.iter().chain(&program).collect();
         let mut command = Command::new(words[0]);
@@ -144,6 +153,9 @@ impl Setup {
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null());
+        if let Some(input) = &self.input {
+            command.stdin(input.try_clone().expect("a descriptor"));
+        }
         command
     }
 

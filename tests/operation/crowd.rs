@@ -14,7 +14,8 @@ fn ours(server: &Server) -> usize {
             let path = format!("/proc/{}/smaps_rollup", process.pid);
             let text = std::fs::read_to_string(path).expect("as root");
             let private = text.lines().filter(|line| line.starts_with("Private_"));
-            let kb = private.filter_map(|line| line.split_whitespace().nth(1)?.parse().ok());
+            let kb =
+                private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
             kb.sum::<usize>()
         })
         .sum()

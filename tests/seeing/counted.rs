@@ -76,6 +76,16 @@ fn an_application_in_plain_text_is_counted_without_a_handshake() {
 }
 
 #[test]
+fn keys_that_are_read_again_are_counted_and_those_that_cannot_be() {
+    let server = Setup::new().start();
+    server.signal(Signal::SIGHUP);
+    assert_counted(&server, &[("reloads taken", 1)]);
+    server.dir.write("cert0.pem", "rubbish");
+    server.signal(Signal::SIGHUP);
+    assert_counted(&server, &[("reloads taken", 1), ("reloads refused", 1)]);
+}
+
+#[test]
 fn every_role_has_memory_and_one_that_is_not_there_has_none() {
     let server = Setup::new().start();
     let found = counters(&server);

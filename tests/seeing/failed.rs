@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use nix::sys::signal::Signal;
 use openssl::ssl::{SslVerifyMode, SslVersion};
 
 use crate::assert_counted;
@@ -153,4 +154,15 @@ fn a_client_that_does_not_wait_for_a_place_is_counted_as_that() {
     reset(second);
     let failed = [&both[..], &[("failed no_place", 1)]].concat();
     assert_counted(&server, &failed);
+}
+
+#[test]
+fn sessions_that_say_nothing_are_counted_as_something_else() {
+    let server = Setup::new().options(&["-T", "1"]).start();
+    for (number, signal) in [Signal::SIGKILL, Signal::SIGSTOP].into_iter().enumerate() {
+        let client = server.dial().tcp();
+        server.role("ssl-session").send(signal);
+        assert_failed(&server, number as u64 + 1, "failed other");
+        drop(client);
+    }
 }
