@@ -113,10 +113,10 @@ impl<Out: Message, In: Message> Channel<Out, In> {
 
     /// Waits for the next message.
     pub fn receive(&self) -> Result<(In, Vec<OwnedFd>), ChannelError> {
-        self.take(true)?.ok_or(ChannelError::Closed)
+        self.take(true)?.ok_or(ChannelError::TimedOut)
     }
 
-    /// Has [`Channel::receive`] wait no longer than this from now on; the channel counts as closed then.
+    /// Has [`Channel::receive`] wait no longer than this from now on.
     pub fn limit_waits(&self, time: Duration) -> Result<(), Errno> {
         let time = TimeVal::milliseconds(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         setsockopt(&self.end, sockopt::ReceiveTimeout, &time)

@@ -15,6 +15,7 @@ pub(crate) mod sandbox;
 pub mod session;
 pub mod shared;
 pub mod signer;
+mod signer_channel;
 pub mod store;
 pub mod terminator;
 pub mod worker;

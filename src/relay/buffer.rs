@@ -154,6 +154,12 @@ impl Scratch {
         }
     }
 
+    /// Makes up for what somebody who broke off in the middle did not give back.
+    pub fn mend(&mut self) {
+        self.wire.resize(BATCH, 0);
+        self.plain.resize(BATCH, 0);
+    }
+
     /// Gives up the rooms that nobody has at present, but for one.
     pub fn tidy(&mut self) {
         self.rooms.truncate(1);

@@ -54,8 +54,8 @@ struct Seat<T> {
     /// The next time that the wheel brings it back.
     alarm: Option<Tick>,
     is_queued: bool,
-    /// The kernel tells of room on its near and far side as well.
-    tells_room: [Cell<bool>; 2],
+    /// On which of its sides the kernel tells of room as well.
+    tells_room: [Cell<bool>; 4],
 }
 
 impl<T> Crowd<T> {
@@ -154,7 +154,7 @@ impl<T> Crowd<T> {
         let Some(seat) = seat.filter(|seat| seat.generation == token.generation()) else {
             return;
         };
-        for (end, side) in blocked(&mut seat.member).into_iter().zip(Side::BOTH) {
+        for (end, side) in blocked(&mut seat.member).into_iter().zip(Side::WRITTEN) {
             if let Some(end) = end
                 && !seat.tells_room[side as usize].replace(true)
             {

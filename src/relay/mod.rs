@@ -3,6 +3,7 @@
 pub mod buffer;
 pub mod crowd;
 pub mod forward;
+pub mod handshake;
 pub mod pipes;
 pub mod plain;
 pub mod pump;

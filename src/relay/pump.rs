@@ -230,8 +230,8 @@ impl<P: Plain> Pump<P> {
     /// Takes in what is ready, in the order of [`Pump::interest`].
     pub fn notice(&mut self, ready: [Ready; 3]) {
         let [peer, input, output] = ready;
-        // A hang-up while nothing is to be read is a reset.
-        if peer.broken || peer.hung_up && !self.wants_peer() {
+        // A hang-up while nothing is to be read is a reset, unless both have said their end and it waits to be read.
+        if peer.broken || peer.hung_up && !self.wants_peer() && !self.closed {
             self.lose_peer(self.socket.error().unwrap_or(Errno::ECONNRESET));
         }
         self.peer.take(peer);

@@ -59,7 +59,7 @@ impl Connection {
         match &mut self.phase {
             Phase::Relay(forward) | Phase::Lingering(forward) => match side {
                 Side::Near => forward.notice_client(ready),
-                Side::Far => forward.notice_backend(ready),
+                _ => forward.notice_backend(ready),
             },
             Phase::Hello { client, .. }
             | Phase::Waiting { client, .. }

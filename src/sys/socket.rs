@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 // The first of these macros is made of the other two.
@@ -33,13 +33,13 @@ pub fn is_temporary(error: &io::Error) -> bool {
 }
 
 /// How long nothing has come or gone on a connection; an unknown time counts as long.
-pub fn quiet_for(stream: &TcpStream) -> Duration {
+pub fn quiet_for(stream: impl AsFd) -> Duration {
     // SAFETY: `tcp_info` is plain numbers; the kernel fills at most `length` bytes and says how many.
     let info = unsafe {
         let mut info: libc::tcp_info = std::mem::zeroed();
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
         let done = libc::getsockopt(
-            stream.as_raw_fd(),
+            stream.as_fd().as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             (&raw mut info).cast(),

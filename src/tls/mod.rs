@@ -18,7 +18,7 @@ pub mod pems;
 pub mod provider;
 pub mod rehearsal;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 pub mod sessions;
 pub mod settings;
 pub mod signing;

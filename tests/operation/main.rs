@@ -29,13 +29,6 @@ fn assert_serves(server: &Server) {
     assert_eq!((&echo[..], end), (&b"hello"[..], End::Clean));
 }
 
-/// The process with the connections: a session, or one that shares them.
-fn speaker(way: &[&str]) -> &'static str {
-    match way {
-        [] => "ssl-session",
-        _ => "ssl-shared",
-    }
-}
 
 /// All of it, or what is enough in every run.
 fn size<T>(small: T, full: T) -> T {

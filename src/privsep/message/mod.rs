@@ -12,7 +12,7 @@ mod worker;
 
 pub use keeper::{Chain, FromKeeper, Heritage, PublicPart, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
-pub use session::{Ending, Facts, SessionReport};
+pub use session::{Ending, Facts, MAX_ENVIRONMENT, SessionReport};
 pub use signature::{NewSession, Reply, Request};
 pub use store::{Found, NewWorker, StoreReport, ToStore};
 pub use terminator::{ConnectionOrder, FromTerminator, ToTerminator};

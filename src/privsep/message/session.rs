@@ -5,7 +5,7 @@ use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
 
 /// The `SSL_*` variables of a connection, a client's certificate chain among them.
-const MAX_ENVIRONMENT: usize = 96 * 1024;
+pub const MAX_ENVIRONMENT: usize = 96 * 1024;
 
 /// Session to listener.
 pub enum SessionReport {

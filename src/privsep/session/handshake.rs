@@ -14,7 +14,7 @@ use crate::sys::{descriptor, words};
 use crate::tls::stream::{Shake, Tls, TlsError};
 
 /// How long a client that failed the handshake may take to read why.
-const FAREWELL: Duration = Duration::from_millis(500);
+pub const FAREWELL: Duration = Duration::from_millis(500);
 
 pub fn handshake(
     context: &SslContextRef,

@@ -5,7 +5,7 @@
 mod handshake;
 pub mod keeper;
 mod relay;
-mod starttls;
+pub(super) mod starttls;
 
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use openssl::ssl::SslContext;
 use openssl::x509::X509;
 
+pub(super) use self::handshake::FAREWELL;
 use self::handshake::{farewell, handshake};
 use self::keeper::RemoteKeeper;
+pub(super) use self::relay::LINGER;
 use self::relay::relay;
 use self::starttls::Command;
 use super::message::{Ending, Facts, SessionReport, SessionToKeeper, SessionToListener};
@@ -147,7 +149,7 @@ fn finish(report: &SessionToListener, (received, sent): (u64, u64), ending: Endi
 }
 
 /// With `-z`: the certificate is the client's own. Also after a resumption, which checks no certificate again.
-fn check_name(tls: &Tls, host: Option<&str>, ip: IpAddr) -> Result<(), String> {
+pub(super) fn check_name(tls: &Tls, host: Option<&str>, ip: IpAddr) -> Result<(), String> {
     let pid = std::process::id();
     let Some(certificate) = tls.ssl().peer_certificate() else {
         return Err(format!("no client certificate from: {ip} for pid: {pid}"));
@@ -176,7 +178,8 @@ pub fn facts(tls: &Tls) -> Facts {
     }
 }
 
-fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
+/// What the application learns of TLS: `SSL_*`, each closed by NUL.
+pub(super) fn variables(tls: &Tls, certificates: &[(X509, Variables)]) -> Vec<u8> {
     let mut variables = Variables::default();
     environment::session(&mut variables, tls.ssl());
     // The one that the client's algorithms chose.

@@ -12,7 +12,7 @@ use crate::sys::heap;
 use crate::tls::stream::TlsError;
 
 /// How long a client may hang on after the application is done and has been heard.
-const LINGER: Duration = Duration::from_secs(5);
+pub const LINGER: Duration = Duration::from_secs(5);
 /// After so much quiet the memory of the last batch is given back.
 const QUIET: Duration = Duration::from_millis(250);
 

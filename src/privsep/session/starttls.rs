@@ -31,10 +31,9 @@ pub fn wait(control: &OwnedFd, client: &TcpStream, idle: Duration) -> Command {
         let now = Instant::now();
         let left = end.saturating_duration_since(now);
         if left.is_zero() {
-            // What moves in plain text only the kernel sees.
-            match idle.checked_sub(socket::quiet_for(client)) {
-                Some(rest) if !rest.is_zero() => end = now + rest,
-                _ => return Command::Idle,
+            match rest(client, idle) {
+                Some(rest) => end = now + rest,
+                None => return Command::Idle,
             }
             continue;
         }
@@ -42,17 +41,30 @@ pub fn wait(control: &OwnedFd, client: &TcpStream, idle: Duration) -> Command {
             Ok(ready) => ready,
             Err(_) => return Command::None,
         };
-        if !ready.readable {
-            continue;
+        if ready.readable
+            && let Some(command) = hear(control)
+        {
+            return command;
         }
-        let mut command = [0];
-        return match nix::unistd::read(control, &mut command) {
-            Err(Errno::EINTR) => continue,
-            Ok(1) if command == *b"y" => Command::Start,
-            Ok(1) if command == *b"Y" => Command::StartAndReport,
-            _ => Command::None,
-        };
     }
+}
+
+/// What the application has said, if it has.
+pub fn hear(control: &OwnedFd) -> Option<Command> {
+    let mut command = [0];
+    match nix::unistd::read(control, &mut command) {
+        Err(Errno::EINTR | Errno::EAGAIN) => None,
+        Ok(1) if command == *b"y" => Some(Command::Start),
+        Ok(1) if command == *b"Y" => Some(Command::StartAndReport),
+        _ => Some(Command::None),
+    }
+}
+
+/// How long the plain connection may still be quiet, if it has not been for so long. What moves in plain text only the
+/// kernel sees.
+pub fn rest(client: impl AsFd, idle: Duration) -> Option<Duration> {
+    let rest = idle.checked_sub(socket::quiet_for(client));
+    rest.filter(|rest| !rest.is_zero())
 }
 
 /// Tells the application what was agreed on: the variables, each closed by NUL, and one more NUL. The channel holds

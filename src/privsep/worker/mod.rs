@@ -9,7 +9,6 @@ mod contexts;
 mod counters;
 mod dial;
 mod event_loop;
-mod keeper;
 pub mod orders;
 mod relaying;
 mod report;
@@ -23,12 +22,12 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use self::contexts::Contexts;
 pub use self::counters::{Count, Counts, TABLE};
 use self::event_loop::{Given, Worker};
-use self::keeper::Signer;
 use super::message::{
     FromWorker, TerminatorToKeeper, WorkerToParent, WorkerToSigner, WorkerToStore,
 };
 use super::role;
 use super::sandbox;
+use super::signer_channel::Signer;
 use crate::sys::descriptor;
 use crate::tls::provider;
 use orders::Orders;

@@ -12,7 +12,7 @@ use super::event_loop::Worker;
 use crate::net::proxy_header::{Announced, MAX_HEADER};
 use crate::privsep::message::{Finish, ToStore};
 use crate::relay::crowd::Token;
-use crate::relay::pump::Readiness;
+use crate::relay::handshake;
 use crate::sys::stream::Stream;
 use crate::tls::sessions;
 use crate::tls::stream::{Shake, TlsError};
@@ -94,32 +94,17 @@ impl Worker<'_> {
             // The store has the word; what the client says meanwhile stays in the kernel.
             return;
         }
-        let Shaking { tls, peer, .. } = &mut **shaking;
-        if ready.readable && !tls.wire().ended {
-            match peer.read(&mut self.scratch.wire) {
-                Ok(0) => {
-                    ready.readable = false;
-                    tls.wire().ended = true;
-                }
-                Ok(count) => {
-                    ready.drained(count < self.scratch.wire.len());
-                    self.scratch.hand_wire(&mut tls.wire().input, count);
-                }
-                Err(Errno::EAGAIN) => ready.readable = false,
-                Err(errno) => {
-                    return self.finish(token, Finish::Handshake(errno.desc().into()));
-                }
-            }
-        }
-        let step = shaking.tls.handshake();
-        self.scratch.take_wire_back(&mut shaking.tls.wire().input);
-        // Answers and alerts alike must leave before the verdict counts. The tickets of TLS 1.3 may wait.
+        let Shaking {
+            tls, peer, client, ..
+        } = &mut **shaking;
+        let step = handshake::advance(tls, peer, ready, &mut self.scratch);
+        // The tickets of TLS 1.3 may wait.
         let may_wait = matches!(step, Ok(Shake::Done))
-            && shaking.client.is_none()
-            && shaking.tls.ssl().version2() == Some(SslVersion::TLS1_3);
+            && client.is_none()
+            && tls.ssl().version2() == Some(SslVersion::TLS1_3);
         let sent = match may_wait {
             true => Ok(()),
-            false => shaking.send(ready),
+            false => handshake::send(tls, peer, ready),
         };
         while let (Some(store), Some(put)) = (&self.store, sessions::take_put()) {
             let put = ToStore::Put {
@@ -132,10 +117,7 @@ impl Worker<'_> {
         }
         let more = ready.readable;
         match (step, sent) {
-            (Err(error), _) => {
-                let TlsError(reason) = shaking.tls.explain(error);
-                self.finish(token, Finish::Handshake(reason));
-            }
+            (Err(TlsError(reason)), _) => self.finish(token, Finish::Handshake(reason)),
             (_, Err(errno)) => self.finish(token, Finish::Handshake(errno.desc().into())),
             (Ok(Shake::Done), _) => self.established(token),
             (Ok(Shake::More), _) if more => self.connections.enqueue(token),
@@ -232,25 +214,8 @@ impl Worker<'_> {
 }
 
 impl Shaking {
-    /// Sends what is made, as far as there is room. A flight is a few kilobytes, for which there nearly always is.
-    fn send(&mut self, ready: &mut Readiness) -> Result<(), Errno> {
-        while !self.tls.wire().output.is_empty() {
-            match self.peer.write(self.tls.wire().output.as_slice()) {
-                Ok(count) => self.tls.wire().output.consume(count),
-                Err(Errno::EAGAIN) => {
-                    ready.writable = false;
-                    return Ok(());
-                }
-                Err(errno) => return Err(errno),
-            }
-        }
-        self.tls.wire().output.release();
-        Ok(())
-    }
-
     /// The peer's socket, if it has no room for what is to be sent.
     pub fn blocked(&mut self) -> [Option<BorrowedFd<'_>>; 2] {
-        let unsent = !self.tls.wire().output.is_empty();
-        [unsent.then(|| self.peer.as_fd()), None]
+        [handshake::blocked(&mut self.tls, &self.peer), None]
     }
 }

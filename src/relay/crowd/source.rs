@@ -1,4 +1,4 @@
-//! What an event is about, as the one number that the kernel keeps for it: two bits of kind, 30 of generation, 32 of
+//! What an event is about, as the one number that the kernel keeps for it: three bits of kind, 29 of generation, 32 of
 //! place.
 #![forbid(unsafe_code)]
 
@@ -11,11 +11,15 @@ pub struct Token {
     generation: u32,
 }
 
-/// Which of a member's two descriptors.
+/// Which of a member's descriptors. Two are written to, and may be without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Near,
     Far,
+    /// Where the far side is heard, if not where it is spoken to.
+    Back,
+    /// Where something is said beside all that.
+    Aside,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +29,10 @@ pub enum Source {
     Other(u32),
 }
 
-const KIND: u32 = 62;
-const GENERATIONS: u32 = 1 << 30;
+const KIND: u32 = 61;
+const GENERATIONS: u32 = 1 << 29;
+/// The kind of those who are no member's; below it are the sides.
+const OTHER: u64 = 4;
 
 pub fn next_generation(generation: u32) -> u32 {
     (generation + 1) % GENERATIONS
@@ -64,7 +70,8 @@ impl Token {
 }
 
 impl Side {
-    pub(super) const BOTH: [Side; 2] = [Side::Near, Side::Far];
+    pub(super) const WRITTEN: [Side; 2] = [Side::Near, Side::Far];
+    const ALL: [Side; 4] = [Side::Near, Side::Far, Side::Back, Side::Aside];
 }
 
 impl Source {
@@ -72,7 +79,7 @@ impl Source {
     pub fn event(self, flags: EpollFlags) -> EpollEvent {
         let (kind, rest) = match self {
             Source::Member(token, side) => (side as u64, token.number()),
-            Source::Other(number) => (2, u64::from(number)),
+            Source::Other(number) => (OTHER, u64::from(number)),
         };
         EpollEvent::new(flags, kind << KIND | rest)
     }
@@ -81,10 +88,9 @@ impl Source {
     pub fn of(event: &EpollEvent) -> Source {
         let number = event.data();
         let token = Token::from_number(number);
-        match number >> KIND {
-            0 => Source::Member(token, Side::Near),
-            1 => Source::Member(token, Side::Far),
-            _ => Source::Other(token.place),
+        match Side::ALL.get((number >> KIND) as usize) {
+            Some(&side) => Source::Member(token, side),
+            None => Source::Other(token.place),
         }
     }
 }

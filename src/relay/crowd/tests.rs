@@ -39,8 +39,12 @@ fn a_source_is_known_again_by_its_event() {
     for source in [
         Source::Member(first, Side::Near),
         Source::Member(first, Side::Far),
+        Source::Member(first, Side::Back),
+        Source::Member(first, Side::Aside),
         Source::Member(last, Side::Near),
         Source::Member(last, Side::Far),
+        Source::Member(last, Side::Back),
+        Source::Member(last, Side::Aside),
         Source::Other(0),
         Source::Other(u32::MAX),
     ] {
@@ -200,6 +204,22 @@ fn an_end_watched_for_room_from_the_start_is_not_asked_for_it_again() {
     // The kernel would tell anew.
     crowd.watch_room(token, |stream| [None, Some((*stream).as_fd())]);
     assert_eq!(told(&mut crowd), []);
+}
+
+#[test]
+fn each_of_four_descriptors_is_told_apart() {
+    let mut crowd = crowd();
+    let pairs = [(); 4].map(|()| UnixStream::pair().unwrap());
+    let token = crowd.admit(());
+    let sides = [Side::Near, Side::Far, Side::Back, Side::Aside];
+    for (side, (end, _)) in sides.into_iter().zip(&pairs) {
+        crowd.watch(token, side, end, false).unwrap();
+    }
+    for (side, (_, other)) in sides.into_iter().zip(&pairs) {
+        (&*other).write_all(b"x").unwrap();
+        let source = Source::Member(token, side);
+        assert_eq!(told(&mut crowd), [(source, EpollFlags::EPOLLIN)]);
+    }
 }
 
 #[test]
