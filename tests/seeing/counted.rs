@@ -61,6 +61,32 @@ fn resumed_handshakes_are_counted_among_the_others() {
 }
 
 #[test]
+fn connections_that_share_processes_are_counted_the_same() {
+    let server = Setup::new().options(&["-V", "-j", "2"]).start();
+    let dial = server.dial().name("mail.example.org");
+    let reply = dial.connect().exchange(b"hello", Ending::CloseNotify);
+    assert_eq!(reply, (b"hello".to_vec(), End::Clean));
+    let line = "sslserver: finished * name=mail.example.org protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 \
+                group=x25519 resumed=no received=5 sent=5 seconds=* status=0 end=complete";
+    server.log.wait_for(line);
+    let mut plain = server.dial().plain();
+    plain.send(b"GET / HTTP/1.0\r\n\r\n");
+    plain.rest();
+    assert_counted(
+        &server,
+        &[
+            ("applications started", 1),
+            ("bytes received", 5),
+            ("bytes sent", 5),
+            ("connections accepted", 2),
+            ("failed not_tls", 1),
+            ("handshakes TLSv1.3", 1),
+        ],
+    );
+    assert!(counters(&server)["memory terminator"] > 0);
+}
+
+#[test]
 fn an_application_in_plain_text_is_counted_without_a_handshake() {
     let server = Setup::new()
         .options(&["-n"])
