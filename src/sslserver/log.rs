@@ -1,14 +1,18 @@
 //! Lines for the log on descriptor 2, each in one write, in upstream's words.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::poll::PollFlags;
 use nix::unistd::Pid;
 
 use crate::privsep::message::Facts;
+use crate::sys::descriptor;
 use crate::sys::words::field;
 
 /// How much is said.
@@ -24,15 +28,24 @@ pub enum Level {
     Detail,
 }
 
+/// So long a reader that stands still is waited for, once.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 pub struct Log {
     /// What lines begin with: the name the program was called by.
     name: String,
     level: Level,
+    /// Lines since the reader stands still.
+    lost: Cell<u64>,
 }
 
 impl Log {
     pub fn new(name: String, level: Level) -> Log {
-        Log { name, level }
+        Log {
+            name,
+            level,
+            lost: Cell::new(0),
+        }
     }
 
     pub fn level(&self) -> Level {
@@ -43,8 +56,30 @@ impl Log {
     pub fn line(&self, level: Level, text: impl fmt::Display) {
         if self.level >= level {
             let line = format!("{}: {text}\n", self.name);
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            self.write(&line);
         }
+    }
+
+    /// A log that nobody reads fills up, and a write would wait for ever: then lines are lost, until somebody reads
+    /// again and is told how many.
+    fn write(&self, line: &str) {
+        let mut log = std::io::stderr();
+        let lost = self.lost.get();
+        let patience = if lost == 0 { PATIENCE } else { Duration::ZERO };
+        let room = descriptor::wait([Some((log.as_fd(), PollFlags::POLLOUT))], patience);
+        // What cannot be waited for may still be written to.
+        if room.is_ok_and(|[room]| !room.is_any()) {
+            return self.lost.set(lost + 1);
+        }
+        if lost > 0 {
+            self.lost.set(0);
+            let name = &self.name;
+            let _ = writeln!(
+                log,
+                "{name}: warning: nobody read the log: {lost} lines are lost"
+            );
+        }
+        let _ = log.write_all(line.as_bytes());
     }
 
     pub fn warning(&self, text: impl fmt::Display) {

@@ -62,7 +62,14 @@ fn behind_one_haproxy_two_servers_with_the_same_ticket_keys_resume_every_session
     let visit = |version: &str, options: &[&str]| {
         let mut command = Command::new(within[0]);
         command.args(&within[1..]);
-        command.args(["openssl", "s_client", "-connect", "[::1]:9443", version]);
+        command.args([
+            "openssl",
+            "s_client",
+            "-ign_eof",
+            "-connect",
+            "[::1]:9443",
+            version,
+        ]);
         command.args(options);
         run(command, b"hello\n", LIMIT)
     };

@@ -29,7 +29,6 @@ fn assert_serves(server: &Server) {
     assert_eq!((&echo[..], end), (&b"hello"[..], End::Clean));
 }
 
-
 /// All of it, or what is enough in every run.
 fn size<T>(small: T, full: T) -> T {
     match std::env::var_os("SSLSERVER_SCALE").is_some_and(|word| word == "full") {

@@ -2,42 +2,31 @@
 #![forbid(unsafe_code)]
 
 use super::{WAYS, assert_serves};
-use crate::common::{Client, Setup, is_root, say};
+use crate::common::{Setup, without_root};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 
-/// Takes connections until no more are served at once, gives half of them back, and sees that service returns.
+/// Takes all there is with silent clients while others want to be served: those wait, and all of them are when the
+/// silent ones have gone.
 fn runs_out(setup: Setup, line: &str) {
-    let server = setup.start();
-    let mut held: Vec<Client> = Vec::new();
-    let waiting = loop {
-        let early = server.dial();
-        let tcp = early.tcp();
-        tcp.set_read_timeout(Some(std::time::Duration::from_millis(1500)))
-            .expect("set");
-        // One that cannot be served yet waits in the kernel's queue.
-        if server.log.count(line) > 0 || held.len() > 150 {
-            break (early, tcp);
-        }
-        let mut client = early.over(tcp);
-        client.assert_echoes();
-        held.push(client);
-    };
-    server.log.wait_for(line);
-    assert!(held.len() > 3, "{}", held.len());
-    for client in &mut held {
-        client.assert_echoes();
+    let server = setup
+        .options(&["-c", "200", "-b", "500", "-T", "600"])
+        .start();
+    for spell in 1..=2 {
+        let silent: Vec<TcpStream> = (0..100).map(|_| server.dial().tcp()).collect();
+        server.log.wait_for_nth(line, spell);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..4).for_each(|_| assert_serves(&server)));
+            }
+            // They are in the queue now, or about to be.
+            drop(silent);
+        });
+        server.wait_until_idle();
+        server.log.wait_for_nth("sslserver: info: * again", spell);
     }
-    held.truncate(held.len() / 2);
-    let (early, tcp) = waiting;
-    tcp.set_read_timeout(Some(crate::common::LIMIT))
-        .expect("set");
-    let mut client = early.over(tcp);
-    client.assert_echoes();
-    drop(client);
-    drop(held);
-    for _ in 0..30 {
-        assert_serves(&server);
-    }
-    server.wait_until_idle();
+    server.stop();
 }
 
 #[test]
@@ -54,21 +43,40 @@ fn descriptors_run_out_under_load_and_come_back() {
 
 #[test]
 fn processes_run_out_under_load_and_come_back() {
-    if !is_root() {
-        return say("processes_run_out_under_load_and_come_back: skipped: needs root");
+    if without_root("processes_run_out_under_load_and_come_back") {
+        return;
     }
     for way in WAYS {
-        // A user that nobody else has, so that only ours count.
-        let setup = Setup::new()
+        // The limit counts the processes of a user, so this one is the test's own.
+        let server = Setup::new()
             .options(way)
-            .options(&["-c", "500", "-u", "61007", "-g", "61007"])
+            .options(&["-u", "61007", "-g", "61007"])
             .env("SSL_UID", "61008")
             .env("SSL_GID", "61008")
-            .prefix(&["prlimit", "--nproc=20:20", "--"]);
-        for name in ["cert0.pem", "key0.pem"] {
-            crate::common::tempdir::set_mode(&setup.dir.join(name), 0o644);
-        }
-        crate::common::tempdir::set_mode(setup.dir.path(), 0o755);
-        runs_out(setup, "sslserver: warning: unable to *");
+            .prefix(&["prlimit", "--nproc=40"])
+            .start();
+        let mut others: Vec<Child> = (0..42)
+            .map(|_| {
+                let mut command = Command::new("sleep");
+                command.arg("600").uid(61007).gid(61007);
+                command.spawn().expect("sleep")
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..4).for_each(|_| assert_serves(&server)));
+            }
+            let line = "sslserver: warning: unable to start more applications: *";
+            server.log.wait_for(line);
+            for other in &mut others {
+                other.kill().expect("an own child");
+                other.wait().expect("an own child");
+            }
+        });
+        server
+            .log
+            .wait_for("sslserver: info: starting applications again");
+        server.wait_until_idle();
+        server.stop();
     }
 }
