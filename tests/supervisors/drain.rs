@@ -82,6 +82,23 @@ fn who_waits_in_the_kernels_queue_is_served() {
     assert_over(server);
 }
 
+#[test]
+fn connections_that_share_a_process_have_their_time_too() {
+    let server = patient().options(&["-j", "2"]).start();
+    let mut clients = [server.connect(), server.connect()];
+    clients.iter_mut().for_each(Client::assert_echoes);
+    // Accepted before the signal, or at the end of the queue.
+    let unfinished = server.dial().tcp();
+    end(&server, 3);
+    server.dial().over(unfinished).assert_echoes();
+    for mut client in clients {
+        client.assert_echoes();
+        let (_, end) = client.exchange(b"", Ending::CloseNotify);
+        assert_eq!(end, crate::common::End::Clean);
+    }
+    assert_over(server);
+}
+
 /// Two clients that are through with TLS, and one place.
 pub fn one_too_many(setup: Setup) -> (Server, Client, Client) {
     let server = setup.options(&["-c", "1"]).start();

@@ -22,18 +22,20 @@ fn assert_over(mut server: Server) {
 
 #[test]
 fn an_application_that_is_left_gets_sigterm_and_its_client_a_clean_end() {
-    let (server, mut client) = connected(Setup::new(), "1");
-    server.signal(Signal::SIGTERM);
-    let (_, end) = client.exchange(b"", Ending::Nothing);
-    assert_eq!(end, End::Clean);
-    drop(client);
-    let log = server.log.clone();
-    assert_over(server);
-    log.wait_for(
-        "sslserver: warning: 1 seconds are over: 1 connections left, SIGTERM to 1 applications",
-    );
-    log.wait_for("sslserver: ended by * status 15");
-    log.wait_for("sslserver: info: ended, no connection is left");
+    for options in [&[][..], &["-j", "2"]] {
+        let (server, mut client) = connected(Setup::new().options(options), "1");
+        server.signal(Signal::SIGTERM);
+        let (_, end) = client.exchange(b"", Ending::Nothing);
+        assert_eq!(end, End::Clean);
+        drop(client);
+        let log = server.log.clone();
+        assert_over(server);
+        log.wait_for(
+            "sslserver: warning: 1 seconds are over: 1 connections left, SIGTERM to 1 applications",
+        );
+        log.wait_for("sslserver: ended by * status 15");
+        log.wait_for("sslserver: info: ended, no connection is left");
+    }
 }
 
 #[test]
