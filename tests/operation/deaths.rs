@@ -25,8 +25,8 @@ fn stages(server: &Server) -> Stages {
 
 fn kill_one(server: &Server, role: &str) -> Process {
     let victim = eventually(role, || {
-        let all = server.roles(role).into_iter();
-        all.filter(|process| process.state != 'Z').last()
+        let mut all = server.roles(role).into_iter();
+        all.rfind(|process| process.state != 'Z')
     });
     victim.send(Signal::SIGKILL);
     eventually("its end", || victim.is_gone().then_some(()));
