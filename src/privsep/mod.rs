@@ -1,5 +1,6 @@
 //! The process roles around the network and the keys, and what they may say to each other.
 
+pub mod attempts;
 pub mod backoff;
 pub mod channel;
 pub mod keeper;

@@ -16,7 +16,7 @@ use super::role::{self, Confinement};
 use super::safe::{KeySet, Safe};
 use super::sandbox;
 use super::signer;
-use crate::sys::{descriptor, process, signal};
+use crate::sys::{process, signal};
 use crate::tls::material::Files;
 use crate::tls::pems::PemFiles;
 use crate::tls::tickets::{self, TicketSecrets};
@@ -36,8 +36,6 @@ pub struct Orders {
 /// is one.
 pub fn run(orders: &Orders, parent: KeeperToListener, before: Option<HeirToKeeper>) -> u8 {
     role::take_up(c"ssl-keeper");
-    // Nor do signers write into the log, or hold on to a terminal that we were started from.
-    let _ = descriptor::null_on(&[2]);
     // Nobody waits for a signer's exit code.
     signal::ignore(&[Signal::SIGCHLD]);
     let (mut safe, warnings) = match prepare(orders, before) {

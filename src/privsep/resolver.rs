@@ -1,10 +1,11 @@
 //! The resolver: a process that looks up the names of frontends and backends and ends. What name servers answer is
 //! parsed by it alone, as somebody who may do nothing. It has the whole of the system's ways to find a name, which need
-//! files, so it keeps the root directory, and no filter of system calls fits it.
+//! files, so it keeps the root directory, where it may read, and its filter of system calls is wider than others.
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,9 +17,10 @@ use super::channel::ChannelError;
 use super::message::resolver::{MAX_ADDRESSES, Resolved};
 use super::message::{ParentToResolver, ResolverToParent};
 use super::role::{self, Confinement};
+use super::sandbox;
 use crate::net::address;
 use crate::sys::identity::Identity;
-use crate::sys::{descriptor, process};
+use crate::sys::process;
 
 /// The most names that are looked up by one process; further ones are answered with an error.
 pub const MOST_NAMES: usize = 256;
@@ -172,20 +174,19 @@ impl Drop for Resolver {
 /// Runs the resolver to its end.
 fn run(names: &[String], identity: Identity, parent: &ResolverToParent) -> u8 {
     role::take_up(c"ssl-resolver");
-    // A process that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     let confined = role::confine(&Confinement {
         root: None,
         identity,
     });
     if let Err(error) = confined {
-        for place in 0..names.len() {
-            answer(parent, place, Err(error.to_string()));
-        }
-        return 111;
+        return refuse(parent, names, &error.to_string());
     }
     let next = AtomicUsize::new(0);
+    // Nobody begins before all are under the filter, which leaves no way to start another thread.
+    let gate = Mutex::new(());
+    let closed = gate.lock();
     let work = || {
+        drop(gate.lock());
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             match names.get(place) {
@@ -199,9 +200,22 @@ fn run(names: &[String], identity: Identity, parent: &ResolverToParent) -> u8 {
             // With fewer threads it takes longer.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
+        if let Err(error) = sandbox::confine_resolver() {
+            // The others wait at the gate, and end with the process.
+            process::leave(refuse(parent, names, &error));
+        }
+        drop(closed);
         work();
     });
     0
+}
+
+/// Nothing is looked up.
+fn refuse(parent: &ResolverToParent, names: &[String], reason: &str) -> u8 {
+    for place in 0..names.len() {
+        answer(parent, place, Err(reason.to_owned()));
+    }
+    111
 }
 
 /// False if nobody is there to take it.

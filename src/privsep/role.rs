@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
+use super::sandbox;
 use crate::sys::identity::{self, DropFailed, Identity};
 use crate::sys::{descriptor, signal};
 
@@ -20,8 +21,9 @@ pub struct Confinement {
 
 /// Names the process and takes it out of reach of the listener's signals: it ends when its channels do.
 pub fn take_up(name: &CStr) {
-    // What the supervisor gave as input and output is the listener's affair.
-    let _ = descriptor::null_on(&[0, 1]);
+    // What the supervisor gave as input and output is the listener's affair, and so is the log: a process that was
+    // taken over shall not write lines of its own into it.
+    let _ = descriptor::null_on(&[0, 1, 2]);
     // A name is for people who look at ps(1); nothing depends on it.
     let _ = prctl::set_name(name);
     signal::ignore(&[
@@ -45,11 +47,12 @@ pub fn take_up_session() {
     signal::restore(Signal::SIGTERM);
 }
 
-/// Changes root and ids, and shuts the ways back: no privileges by exec, no tracing by others of the same user.
+/// Changes root and ids, and shuts the ways back: no privileges by exec, no tracing by others of the same user, and
+/// what else no role needs. What a role needs and others do not is left until [`sandbox`] takes that too.
 pub fn confine(confinement: &Confinement) -> Result<(), DropFailed> {
     identity::confine(confinement.root.as_deref(), confinement.identity)?;
     // Neither can fail on a kernel that has close_range.
     let _ = prctl::set_no_new_privs();
     let _ = prctl::set_dumpable(false);
-    Ok(())
+    sandbox::confine_any().map_err(DropFailed)
 }

@@ -17,7 +17,7 @@ use super::role::{self, Confinement};
 use super::sandbox;
 use super::session::keeper::RemoteKeeper;
 use super::session::{self, Connection, Service, SessionSettings};
-use crate::sys::{descriptor, heap, process, signal};
+use crate::sys::{heap, process, signal};
 use crate::tls::client::Demand;
 use crate::tls::context::{self, PublicParts, Purpose, Refused};
 use crate::tls::environment::{self, Variables};
@@ -46,8 +46,6 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
     heap::keep_large_apart();
     // Sessions report to the listener; nobody waits for their exit codes.
     signal::ignore(&[nix::sys::signal::Signal::SIGCHLD]);
-    // A session that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     let mut keeper = Tutor::new(keeper);
     let service = match prepare(orders, &mut keeper) {
         Ok(service) => service,

@@ -8,16 +8,15 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{Gid, Uid, geteuid};
+use nix::unistd::{Gid, Uid};
 
 use super::error::Error;
-use super::identities::{application_ids, keeper_identity, nobody};
+use super::identities::{application_ids, roles};
 use super::limits::Limits;
 use super::options::{Options, number};
 use crate::net::address::Network;
 use crate::privsep::lookup;
 use crate::privsep::role::Confinement;
-use crate::sys::identity::Identity;
 use crate::tls::client::{Demand, TrustFiles};
 use crate::tls::material::{PairFiles, SetFiles};
 use crate::tls::settings::{Settings, Version};
@@ -123,56 +122,16 @@ impl Config {
         let tls = Settings::from_environment(|name| variables.get(name).map(<[u8]>::to_vec))
             .map_err(|bad| Error::BadSetting(bad.to_string()))?;
         let (uid, gid) = application_ids(options, variables, &mut notes)?;
-        let root = variables.get("SSL_CHROOT").map(|path| {
-            let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
-            // Without the slash at its end, so that it is cut off whole from a path.
-            path.components().collect::<PathBuf>()
-        });
-        let named = keeper_identity(variables, options, gid)?;
-        let am_root = geteuid().is_root();
-        let identity = match named {
-            Some(identity) if identity.uid.is_root() => {
-                let text = "SSL_USER must not be root: it is whom strangers talk to";
-                return Err(Error::fatal(text));
-            }
-            Some(identity) => identity,
-            None if am_root => {
-                let identity = match uid {
-                    Some(uid) => Identity {
-                        uid,
-                        gid: match gid {
-                            Some(gid) if gid.as_raw() != 0 => gid,
-                            _ => nobody()?.gid,
-                        },
-                    },
-                    None => nobody()?,
-                };
-                notes.push(format!(
-                    "no SSL_USER: keys are opened as root, TLS runs with uid {} and gid {}",
-                    identity.uid, identity.gid
-                ));
-                identity
-            }
-            None => Identity::current(),
-        };
-        match (&root, named) {
-            (None, Some(_)) => {
-                notes.push("no SSL_CHROOT: TLS runs without a root of its own".into())
-            }
-            (Some(root), None) => notes.push(format!(
-                "SSL_CHROOT without SSL_USER: {} is used all the same",
-                root.display()
-            )),
-            _ => {}
-        }
-        let opened = named.is_none() && am_root;
+        let who = roles(options, variables, (uid, gid), &mut notes)?;
+        let Confinement { root, .. } = &who.confinement;
+        let opened = who.opened_by_listener;
         let keys = keys(options, variables, root.as_deref(), opened, tls.min)?;
         let per_client = variables.number("MAXCONIP", 1_000_000)?;
         let drain = variables.number("DRAIN", MAX_DRAIN)?;
         Ok(Config {
             tls,
             keys,
-            confinement: Confinement { root, identity },
+            confinement: who.confinement,
             limits: Limits {
                 running: options.limit,
                 unfinished: Limits::unfinished_for(options.limit),

@@ -2,13 +2,17 @@
 //! before any root changes.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::fmt::Display;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 use super::config::Variables;
 use super::error::Error;
 use super::options::Options;
+use crate::privsep::role::Confinement;
 use crate::sys::identity::Identity;
 
 /// `-u`, `-g` and `-U`: the later of two does not matter, 0 is no change.
@@ -54,8 +58,68 @@ pub fn application_ids(
     Ok((uid, gid))
 }
 
+/// Where and as whom the roles live that meet strangers or hold a key.
+pub struct Roles {
+    pub confinement: Confinement,
+    /// Nobody else is set who could open the files of keys.
+    pub opened_by_listener: bool,
+}
+
+/// SSL_CHROOT, and the user and group of the roles.
+pub fn roles(
+    options: &Options,
+    variables: &Variables,
+    (uid, gid): (Option<Uid>, Option<Gid>),
+    notes: &mut Vec<String>,
+) -> Result<Roles, Error> {
+    let root = variables.get("SSL_CHROOT").map(|path| {
+        let path = PathBuf::from(OsStr::from_bytes(path));
+        // Without the slash at its end, so that it is cut off whole from a path.
+        path.components().collect::<PathBuf>()
+    });
+    let named = keeper_identity(variables, options, gid)?;
+    let am_root = geteuid().is_root();
+    let identity = match named {
+        Some(identity) if identity.uid.is_root() => {
+            let text = "SSL_USER must not be root: it is whom strangers talk to";
+            return Err(Error::fatal(text));
+        }
+        Some(identity) => identity,
+        None if am_root => {
+            let identity = match uid {
+                Some(uid) => Identity {
+                    uid,
+                    gid: match gid {
+                        Some(gid) if gid.as_raw() != 0 => gid,
+                        _ => nobody()?.gid,
+                    },
+                },
+                None => nobody()?,
+            };
+            notes.push(format!(
+                "no SSL_USER: keys are opened as root, TLS runs with uid {} and gid {}",
+                identity.uid, identity.gid
+            ));
+            identity
+        }
+        None => Identity::current(),
+    };
+    match (&root, named) {
+        (None, Some(_)) => notes.push("no SSL_CHROOT: TLS runs without a root of its own".into()),
+        (Some(root), None) => notes.push(format!(
+            "SSL_CHROOT without SSL_USER: {} is used all the same",
+            root.display()
+        )),
+        _ => {}
+    }
+    Ok(Roles {
+        confinement: Confinement { root, identity },
+        opened_by_listener: named.is_none() && am_root,
+    })
+}
+
 /// SSL_USER or SSL_UID, and SSL_GROUP or SSL_GID. `None`: neither user is set.
-pub fn keeper_identity(
+fn keeper_identity(
     variables: &Variables,
     options: &Options,
     application_gid: Option<Gid>,
@@ -117,7 +181,7 @@ fn known<T, E: Display>(kind: &str, name: &str, found: Result<Option<T>, E>) -> 
     }
 }
 
-pub fn nobody() -> Result<Identity, Error> {
+fn nobody() -> Result<Identity, Error> {
     let user = known("user", "nobody", User::from_name("nobody"))?;
     Ok(Identity {
         uid: user.uid,

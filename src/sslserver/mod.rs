@@ -16,6 +16,7 @@ mod failure;
 mod identities;
 mod inheritance;
 mod inquiry;
+mod inside;
 mod keysets;
 mod limits;
 mod listener;
@@ -63,6 +64,9 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(3);
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = program_name(arguments.next());
+    if let Some(role) = inside::asked(std::env::args_os().skip(1)) {
+        return inside::main(&role, name);
+    }
     let (level, check, result) = match Options::parse(arguments) {
         Ok(options) => {
             let (level, check) = (options.level, options.check);

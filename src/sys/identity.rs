@@ -28,19 +28,16 @@ impl Identity {
 
 /// A step of the drop that failed. Going on would leave privileges behind, so it is always fatal.
 #[derive(Debug)]
-pub struct DropFailed {
-    step: &'static str,
-    reason: Errno,
-}
+pub struct DropFailed(pub String);
 
 impl fmt::Display for DropFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unable to {}: {}", self.step, self.reason.desc())
+        f.write_str(&self.0)
     }
 }
 
 fn step(step: &'static str) -> impl Fn(Errno) -> DropFailed {
-    move |reason| DropFailed { step, reason }
+    move |reason| DropFailed(format!("unable to {step}: {}", reason.desc()))
 }
 
 /// Confines this process to `root` (if given) and becomes `identity` with no other group, for good.

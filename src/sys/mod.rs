@@ -6,6 +6,7 @@ compile_error!(
 );
 
 pub mod accept;
+pub mod attempts;
 pub mod clock;
 pub mod counters;
 pub mod daemon;

@@ -32,13 +32,14 @@ use super::message::{FromLookup, LookupToListener, ToLookup};
 use super::role::{self, Confinement};
 use super::sandbox;
 use crate::net::proxy_header::Announced;
-use crate::sys::descriptor;
 
 /// The port of IDENT.
 pub const IDENT_PORT: u16 = 113;
 
 /// A question has the client's socket, one for IDENT, and some towards the name servers, which may be asked again.
 const DESCRIPTORS_EACH: usize = 10;
+/// Those of the process itself, its channel and what it waits with.
+const OWN_DESCRIPTORS: usize = 16;
 
 /// What the lookup process needs to know from the listener.
 #[derive(Clone)]
@@ -59,8 +60,6 @@ pub struct Orders {
 /// Runs the lookup process to its end, which is the listener's.
 pub fn run(orders: &Orders, listener: LookupToListener) -> u8 {
     role::take_up(c"ssl-lookup");
-    // A process that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     let (runtime, service) = match prepare(orders) {
         Ok(prepared) => prepared,
         Err(text) => {
@@ -84,7 +83,13 @@ fn prepare(orders: &Orders) -> Result<(Runtime, Service), String> {
     let limit = limit(orders.limit).map_err(|errno| failed(errno.desc().into()))?;
     let dns = Dns::new(&orders.servers, limit).map_err(failed)?;
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
-    sandbox::confine_lookup()?;
+    let servers = orders.servers.iter().map(SocketAddr::port);
+    let servers: Vec<u16> = match orders.servers.is_empty() {
+        true => vec![servers::PORT],
+        false => servers.collect(),
+    };
+    let ports = [&servers[..], &[orders.ident_port]].concat();
+    sandbox::confine_lookup(&ports, (limit * DESCRIPTORS_EACH + OWN_DESCRIPTORS) as u64)?;
     let service = Service {
         dns,
         limit,

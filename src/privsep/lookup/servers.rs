@@ -8,7 +8,8 @@ use std::time::Duration;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::system_conf;
 
-const PORT: u16 = 53;
+/// The port of name servers.
+pub const PORT: u16 = 53;
 const MAX_SERVERS: usize = 16;
 
 /// DNSCACHEIP is not a list of addresses.

@@ -18,6 +18,20 @@ pub enum Target {
     Unix(PathBuf),
 }
 
+impl Target {
+    /// The TCP port.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Target::Tcp(address) => Some(address.port()),
+            Target::Unix(_) => None,
+        }
+    }
+
+    pub fn is_abstract(&self) -> bool {
+        matches!(self, Target::Unix(path) if path.as_os_str().as_bytes().starts_with(b"@"))
+    }
+}
+
 /// Parent to worker.
 pub enum ToWorker {
     /// The addresses of the backend of this number, from now on.

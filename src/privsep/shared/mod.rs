@@ -23,7 +23,6 @@ use super::sandbox;
 use super::session::Service;
 use super::signer_channel::Signer;
 use super::terminator::{self, Orders, Tutor};
-use crate::sys::descriptor;
 use crate::tls::provider;
 
 /// The descriptors of such a process.
@@ -38,8 +37,6 @@ pub struct Ends {
 /// Runs it to its end: the last connection's after the listener told it to drain, or is gone.
 pub fn run(orders: &Orders, ends: Ends) -> u8 {
     role::take_up(c"ssl-shared");
-    // A process that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     // That the signer is gone is found out by whoever asks it, and by the listener. Its channel takes no more settings
     // behind the filter.
     let (signer, _) = Signer::new(ends.signer);

@@ -65,6 +65,14 @@ impl Address {
         }
     }
 
+    /// The TCP port there, if it is one.
+    pub fn port(&self) -> Option<u16> {
+        match self.place {
+            Place::Internet(_, port) => Some(port),
+            Place::Path(_) => None,
+        }
+    }
+
     /// The confinement in which one can connect again and again. A Unix socket has its path outside of every other
     /// root, and its folder may be made anew with it; the filter leaves no call that opens a file.
     pub fn within_reach(&self, confinement: &Confinement) -> Confinement {

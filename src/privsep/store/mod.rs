@@ -27,7 +27,6 @@ use super::line::Line;
 use super::message::{Found, NewWorker, StoreReport, StoreToParent, ToStore};
 use super::role::{self, Confinement};
 use super::sandbox;
-use crate::sys::descriptor;
 use crate::tls::sessions::SessionId;
 
 /// The longest that a session is kept in seconds, whatever a worker says (RFC 5246, F.1.4).
@@ -83,8 +82,6 @@ impl Backend {
 /// Runs the store to its end, which is the parent's.
 pub fn run(orders: &Orders, parent: StoreToParent) -> u8 {
     role::take_up(c"ssl-store");
-    // A process that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     let (runtime, keeping) = match prepare(orders) {
         Ok(prepared) => prepared,
         Err(text) => {
@@ -105,13 +102,13 @@ fn prepare(orders: &Orders) -> Result<(Runtime, Keeping), String> {
     let runtime = runtime.enable_io().enable_time().build();
     let runtime = runtime
         .map_err(|error| format!("fatal: (111) unable to prepare the session store: {error}"))?;
-    let confine = |confinement: &Confinement, families: &[_]| {
+    let confine = |confinement: &Confinement, families: &[_], ports: &[u16]| {
         role::confine(confinement).map_err(|error| format!("fatal: (111) {error}"))?;
-        sandbox::confine_store(families)
+        sandbox::confine_store(families, ports)
     };
     let keeping = match &orders.backend {
         Backend::Memory(capacity) => {
-            confine(&orders.confinement, &[])?;
+            confine(&orders.confinement, &[], &[])?;
             Keeping::Memory(Rc::new(RefCell::new(Memory::new(*capacity))))
         }
         #[cfg(feature = "redis")]
@@ -121,6 +118,7 @@ fn prepare(orders: &Orders) -> Result<(Runtime, Keeping), String> {
             confine(
                 &address.within_reach(&orders.confinement),
                 address.families(),
+                address.port().as_slice(),
             )?;
             Keeping::Server(Rc::new(server))
         }

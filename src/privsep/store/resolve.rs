@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use crate::privsep::channel::{Channel, ChannelError, Message, Reader, Writer};
 use crate::privsep::message::Nothing;
 use crate::privsep::role::{self, Confinement};
+use crate::privsep::sandbox;
 use crate::sys::{process, words};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,6 +70,7 @@ pub fn resolve(
     let body = |ends: Vec<_>| {
         let found = role::confine(&confinement)
             .map_err(|error| error.to_string())
+            .and_then(|()| sandbox::confine_resolver())
             .and_then(|()| ask(host, port));
         for end in ends {
             let channel = Channel::<Resolved, Nothing>::from_end(end);

@@ -23,12 +23,11 @@ use self::contexts::Contexts;
 pub use self::counters::{Count, Counts, TABLE};
 use self::event_loop::{Given, Worker};
 use super::message::{
-    FromWorker, TerminatorToKeeper, WorkerToParent, WorkerToSigner, WorkerToStore,
+    FromWorker, Target, TerminatorToKeeper, WorkerToParent, WorkerToSigner, WorkerToStore,
 };
 use super::role;
 use super::sandbox;
 use super::signer_channel::Signer;
-use crate::sys::descriptor;
 use crate::tls::provider;
 use orders::Orders;
 
@@ -46,8 +45,6 @@ pub struct Ends {
 /// Runs a worker to its end: the last connection's after its parent told it to drain, or is gone.
 pub fn run(orders: &Orders, ends: Ends, counts: &Counts) -> u8 {
     role::take_up(c"ssl-worker");
-    // A worker that was taken over shall not write lines of its own into the log.
-    let _ = descriptor::null_on(&[2]);
     let prepared = prepare(orders, &ends.keeper);
     let parent = ends.parent;
     let (epoll, contexts) = match prepared {
@@ -87,6 +84,8 @@ fn prepare(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<(Epoll, Conte
     let epoll = epoll.map_err(|errno| errno.desc().to_owned())?;
     role::confine(&orders.confinement).map_err(|error| error.to_string())?;
     let contexts = contexts::build(orders, keeper)?;
-    sandbox::confine_worker()?;
+    let targets = || orders.backends.iter().flat_map(|backend| &backend.targets);
+    let ports: Vec<u16> = targets().filter_map(Target::port).collect();
+    sandbox::confine_worker(&ports, targets().any(Target::is_abstract))?;
     Ok((epoll, contexts))
 }
