@@ -13,6 +13,7 @@ use super::config::Variables;
 use super::error::Error;
 use super::options::Options;
 use crate::privsep::role::Confinement;
+use crate::privsep::sandbox;
 use crate::sys::identity::Identity;
 
 /// `-u`, `-g` and `-U`: the later of two does not matter, 0 is no change.
@@ -111,6 +112,11 @@ pub fn roles(
             root.display()
         )),
         _ => {}
+    }
+    if let Some(lack) = sandbox::lack() {
+        notes.push(format!(
+            "this kernel has {lack}: the roles are confined without"
+        ));
     }
     Ok(Roles {
         confinement: Confinement { root, identity },

@@ -1,6 +1,7 @@
 //! The same roles in servers that run: what the kernel says of them.
 #![forbid(unsafe_code)]
 
+use crate::common::process::status_field;
 use crate::common::setup::{JAIL_GID, JAIL_UID};
 use crate::common::{Client, Kind, Process, Server, Serving, Setup, Stud, without_root};
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ fn assert_descriptors(process: &Process, wanted: &[(&str, usize)]) {
     assert_eq!(descriptors(process), wanted, "{process:?}");
 }
 
+/// The listener's and the terminator's ends, and the pair between its two threads.
+const KEEPERS: [(&str, usize); 3] = [("/dev/null", 3), ("eventpoll", 1), ("socket", 4)];
+
 /// A line of /proc/PID/limits: what is in force, and up to where it can be raised.
 fn limit(process: &Process, name: &str) -> [String; 2] {
     let text = fs::read_to_string(format!("/proc/{}/limits", process.pid)).unwrap();
@@ -54,8 +58,11 @@ fn assert_confined(process: &Process, uid: u32, gid: u32) {
     assert_eq!(process.status("Gid"), four(gid), "{name}");
     let groups = process.status("Groups");
     assert!(groups.is_empty() || groups == gid.to_string(), "{name}");
-    assert_eq!(process.status("NoNewPrivs"), "1", "{name}");
-    assert_eq!(process.status("Seccomp"), "2", "{name}");
+    for thread in fs::read_dir(format!("/proc/{}/task", process.pid)).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        assert_eq!(status_field(&status, "NoNewPrivs"), "1", "{name}");
+        assert_eq!(status_field(&status, "Seccomp"), "2", "{name}");
+    }
     for field in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
         assert_eq!(process.status(field), "0000000000000000", "{name} {field}");
     }
@@ -98,11 +105,7 @@ fn the_roles_of_a_running_server_are_as_the_table_says() {
     };
     let keeper = role("ssl-keeper");
     assert_limit(&keeper, "Max processes", "0");
-    // The listener's, and the terminator's.
-    assert_descriptors(
-        &keeper,
-        &[("/dev/null", 3), ("eventpoll", 1), ("socket", 2)],
-    );
+    assert_descriptors(&keeper, &KEEPERS);
     let terminator = role("ssl-terminator");
     assert_limit(&terminator, "Max open files", "32");
     // The listener's and the keeper's.
@@ -128,10 +131,7 @@ fn the_files_of_keys_do_not_stay_open_in_the_keeper() {
     let server = Setup::new().start();
     let keeper = server.role("ssl-keeper");
     assert_confined(&keeper, 65534, 65534);
-    assert_descriptors(
-        &keeper,
-        &[("/dev/null", 3), ("eventpoll", 1), ("socket", 2)],
-    );
+    assert_descriptors(&keeper, &KEEPERS);
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Place<'_> {
             body(ends, Ok(()))
         });
         // What it could not fork does not report.
-        let _ = forked.map(|child| process::wait_for(child));
+        let _ = forked.map(process::wait_for);
         0
     }
 

@@ -53,6 +53,10 @@ const COMMON: [i64; 34] = [
 const OLDER: [i64; 3] = [libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_time];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: [i64; 0] = [];
+#[cfg(target_arch = "x86_64")]
+const OLDER_RESOLVING: [i64; 2] = [libc::SYS_access, libc::SYS_readlink];
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER_RESOLVING: [i64; 0] = [];
 
 /// What those need beyond that who fork, beside fork itself.
 const FORKING: [i64; 4] = [
@@ -81,7 +85,7 @@ const ASKING: [i64; 4] = [
 
 /// What the system's library needs beyond that, to find a name: the parts of it that nsswitch.conf(5) calls for, their
 /// files, and their messages to services of this machine.
-const RESOLVING: [i64; 19] = [
+const RESOLVING: [i64; 20] = [
     libc::SYS_bind,
     libc::SYS_epoll_create1,
     libc::SYS_faccessat,
@@ -96,6 +100,7 @@ const RESOLVING: [i64; 19] = [
     libc::SYS_pread64,
     libc::SYS_readlinkat,
     libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
     libc::SYS_sendmmsg,
     libc::SYS_set_robust_list,
     libc::SYS_sysinfo,
@@ -197,6 +202,7 @@ pub fn resolver() -> Calls {
         .and(&READING)
         .and(&ASKING)
         .and(&RESOLVING)
+        .and(&OLDER_RESOLVING)
         .with(opening())
         .with((libc::SYS_ioctl, vec![is(1, libc::FIONREAD as c_int)]))
         .with_sockets(&families, is_family)
