@@ -8,11 +8,12 @@ OUT = $(or $(CARGO_TARGET_DIR),target)/release
 PROGRAMS = $(patsubst src/bin/%.rs,%,$(wildcard src/bin/*.rs))
 PAGES = $(wildcard man/*.[1-8])
 
-.PHONY: help build run test bench install clean
+.PHONY: help build run test bench fuzz install clean
 
 help:
 	@echo 'make run [PORT=8443]                build, and serve https://localhost:8443/ with a throw-away certificate'
 	@echo 'make test                           check everything'
+	@echo 'make fuzz [ARGS=]                   feed every parser with odd bytes, a minute each; ARGS: seconds, names of targets'
 	@echo 'make bench [ARGS=]                  measure sslserver against stunnel, socat and tcpserver; ARGS=--help for more'
 	@echo 'make bench ARGS=proxies             measure stud against haproxy, nginx, hitch and stunnel'
 	@echo 'make bench ARGS=routers             measure sniproxy against haproxy, nginx and the sniproxy of Debian'
@@ -38,6 +39,10 @@ bench:
 	@tools/packages base build bench
 	@exec benches/run $(ARGS)
 
+fuzz:
+	@tools/packages base build fuzz
+	@exec tools/fuzz $(ARGS)
+
 # Under sudo there is often no cargo: what was built before is installed then.
 install:
 	@if tools/cargo --version >/dev/null 2>&1 || [ ! -x '$(OUT)/sslserver' ]; then $(MAKE) --no-print-directory build; fi
@@ -50,4 +55,4 @@ install:
 
 clean:
 	@tools/cargo clean
-	rm -rf run
+	rm -rf run fuzz/target fuzz/corpus fuzz/artifacts

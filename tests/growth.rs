@@ -6,8 +6,6 @@ mod common;
 use common::{Server, Setup, without_root};
 use std::fs;
 
-const ROLES: [&str; 3] = ["sslserver", "ssl-keeper", "ssl-terminator"];
-
 /// Connections of every fate: served, denied, refused in the handshake.
 fn connections(server: &Server, count: usize) {
     std::thread::scope(|scope| {
@@ -25,7 +23,7 @@ fn connections(server: &Server, count: usize) {
 }
 
 /// Anonymous memory in kB and the number of descriptors of each role.
-fn size(server: &Server) -> Vec<(usize, usize)> {
+fn size(server: &Server, roles: [&'static str; 3]) -> Vec<(usize, usize)> {
     let of = |name| {
         let process = server.role(name);
         let memory = process
@@ -36,7 +34,7 @@ fn size(server: &Server) -> Vec<(usize, usize)> {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("as root");
         (memory.expect("kB"), descriptors.count())
     };
-    ROLES.map(of).into()
+    roles.map(of).into()
 }
 
 #[test]
@@ -44,15 +42,28 @@ fn memory_and_descriptors_of_the_roles_do_not_grow_with_the_connections_served()
     if without_root("memory_and_descriptors_of_the_roles_do_not_grow_with_the_connections_served") {
         return;
     }
+    grow(&[], ["sslserver", "ssl-keeper", "ssl-terminator"]);
+}
+
+#[test]
+fn where_sessions_share_a_process_it_does_not_grow_either() {
+    if without_root("where_sessions_share_a_process_it_does_not_grow_either") {
+        return;
+    }
+    grow(&["-j", "1"], ["sslserver", "ssl-keeper", "ssl-shared"]);
+}
+
+fn grow(options: &[&str], roles: [&'static str; 3]) {
     let server = Setup::new()
+        .options(options)
         .rules("-y", "127.0.0.2:deny\n")
         .program(&["echo", "hi"])
         .start();
     connections(&server, 400);
-    let before = size(&server);
+    let before = size(&server, roles);
     connections(&server, 1600);
-    let after = size(&server);
-    for ((role, before), after) in ROLES.iter().zip(before).zip(after) {
+    let after = size(&server, roles);
+    for ((role, before), after) in roles.iter().zip(before).zip(after) {
         // The last connections may be in the course of being closed.
         assert!(
             after.1 < before.1 + 100,

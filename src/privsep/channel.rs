@@ -98,16 +98,13 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         descriptors: &[BorrowedFd<'_>],
         wait: bool,
     ) -> Result<(), ChannelError> {
-        let mut writer = Writer::default();
-        message.encode(&mut writer);
-        if writer.bytes.len() > Out::MAX {
+        let bytes = encode(message);
+        if bytes.len() > Out::MAX {
             return Err(ChannelError::System(Errno::EMSGSIZE));
         }
-        message::send(self.end.as_fd(), &writer.bytes, descriptors, wait).map_err(|errno| {
-            match errno {
-                Errno::EPIPE | Errno::ECONNRESET => ChannelError::Closed,
-                other => ChannelError::System(other),
-            }
+        message::send(self.end.as_fd(), &bytes, descriptors, wait).map_err(|errno| match errno {
+            Errno::EPIPE | Errno::ECONNRESET => ChannelError::Closed,
+            other => ChannelError::System(other),
         })
     }
 
@@ -161,14 +158,9 @@ impl<Out: Message, In: Message> Channel<Out, In> {
             if received.truncated {
                 return Err(ChannelError::Malformed);
             }
-            let mut reader = Reader {
-                rest: &buffer[..received.length],
-            };
-            match In::decode(&mut reader) {
-                Some(message) if reader.rest.is_empty() => {
-                    Ok(Some((message, received.descriptors)))
-                }
-                _ => Err(ChannelError::Malformed),
+            match decode(&buffer[..received.length]) {
+                Some(message) => Ok(Some((message, received.descriptors))),
+                None => Err(ChannelError::Malformed),
             }
         })
     }
@@ -178,6 +170,19 @@ impl<Out, In> AsFd for Channel<Out, In> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
+}
+
+/// A message's bytes.
+pub fn encode(message: &impl Message) -> Vec<u8> {
+    let mut writer = Writer::default();
+    message.encode(&mut writer);
+    writer.bytes
+}
+
+/// The message that these bytes are, and nothing behind it.
+pub fn decode<M: Message>(bytes: &[u8]) -> Option<M> {
+    let mut reader = Reader { rest: bytes };
+    M::decode(&mut reader).filter(|_| reader.rest.is_empty())
 }
 
 /// Builds the bytes of a message: integers in network order, strings behind their length.

@@ -5,11 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod cdb;
+pub mod cdb;
 pub(crate) mod file;
 pub mod key;
 pub mod language;
-mod lookup;
+pub mod lookup;
 
 pub use cdb::Damage;
 pub use file::{MAX_FILE, RulesError, RulesFile};

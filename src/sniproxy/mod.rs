@@ -12,7 +12,7 @@ mod held;
 pub mod hostname;
 mod hosts;
 mod log;
-mod naming;
+pub mod naming;
 mod options;
 mod room;
 mod router;

@@ -10,7 +10,7 @@ mod counters;
 mod crew;
 mod dispatch;
 mod ending;
-mod environment;
+pub mod environment;
 mod error;
 mod failure;
 mod identities;

@@ -16,6 +16,7 @@ use self::file::LogFile;
 use self::syslog::{Priority, Syslog};
 use super::config::{Level, LogSettings};
 use crate::sys::clock::LocalTime;
+use crate::sys::words;
 
 /// Where syslog listens for the system's programs.
 const SYSLOG: &str = "/dev/log";
@@ -104,7 +105,7 @@ impl Log {
     /// A log that cannot be written must not stop the service.
     fn line(&self, kind: Kind, pid: Pid, text: impl Display) {
         if shows(self.settings.level, kind) {
-            let text = on_one_line(&text.to_string());
+            let text = words::on_one_line(&text.to_string());
             let time = LocalTime::of(SystemTime::now());
             self.outlets.borrow_mut().write(kind, time, pid, &text);
         }
@@ -118,11 +119,6 @@ fn shows(level: Level, kind: Kind) -> bool {
         Level::Errors => kind != Kind::Connection,
         Level::Connections => true,
     }
-}
-
-/// What a stranger had a hand in is clean already; but whatever a text is made of, it is one line.
-fn on_one_line(text: &str) -> String {
-    text.replace(char::is_control, "?")
 }
 
 /// `YYYYMMDDTHHMMSS.uuuuuu [  pid] text`, as hitch has it.

@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
 
 pub(crate) fn fail(program: &str, error: &dyn Display) -> ExitCode {
     // Where that cannot be said, the exit code says it.
-    let line = words::shorten(&error.to_string());
+    let line = words::on_one_line(&words::shorten(&error.to_string()));
     let _ = writeln!(std::io::stderr(), "{program}: {line}");
     ExitCode::FAILURE
 }

@@ -15,6 +15,12 @@ pub fn shorten(line: &str) -> String {
     format!("{head}...{tail}")
 }
 
+/// What a stranger had a hand in is clean already; but whatever a text is made of, it is one line, and no terminal obeys
+/// what stands in it.
+pub fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, "?")
+}
+
 /// The system's words for an error, without the number that std appends.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();

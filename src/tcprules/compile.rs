@@ -28,11 +28,21 @@ fn run(arguments: &[OsString]) -> Result<(), Error> {
     };
     let destination = Path::new(destination);
     let mut output = Output::create(Path::new(temporary), destination)?;
-    compile(&mut io::stdin().lock(), &mut output)?;
+    compile(
+        &mut io::stdin().lock(),
+        |key, data| output.add(key, data),
+        |warning| say(NAME, &warning),
+    )?;
     output.publish(destination)
 }
 
-fn compile(input: &mut impl BufRead, output: &mut Output) -> Result<(), Error> {
+/// Reads rules up to the first mistake. Hands the records over in their order, and a warning for each rule that can
+/// never match.
+pub fn compile(
+    input: &mut impl BufRead,
+    mut add: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    mut warn: impl FnMut(String),
+) -> Result<(), Error> {
     let mut seen = Seen::default();
     let mut line = Vec::new();
     for number in 1.. {
@@ -46,16 +56,13 @@ fn compile(input: &mut impl BufRead, output: &mut Output) -> Result<(), Error> {
         };
         let earlier = seen.all(&rule.keys, number);
         if let Some(why) = rule.pointless {
-            warn(number, &line, &why);
+            warn(never_matches(number, &line, &why));
         } else if let Some(earlier) = earlier {
-            warn(
-                number,
-                &line,
-                &format_args!("line {earlier} has the same address"),
-            );
+            let why = format_args!("line {earlier} has the same address");
+            warn(never_matches(number, &line, &why));
         }
         for key in &rule.keys {
-            output.add(key, &rule.data)?;
+            add(key, &rule.data)?;
         }
     }
     Ok(())
@@ -76,10 +83,9 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, number: u64) -> Resul
     Ok(read > 0)
 }
 
-fn warn(number: u64, line: &[u8], why: &impl fmt::Display) {
+fn never_matches(number: u64, line: &[u8], why: &impl fmt::Display) -> String {
     let line = Shown(line);
-    let text = format_args!("warning: line {number}: this rule can never match: {line} ({why})");
-    say(NAME, &text);
+    format!("warning: line {number}: this rule can never match: {line} ({why})")
 }
 
 /// The first line of each key, the key itself only as a hash: a list of a
@@ -109,7 +115,7 @@ impl Seen {
 }
 
 #[derive(Debug)]
-pub(super) enum Error {
+pub enum Error {
     Usage,
     SameFile(PathBuf),
     InTheWay(PathBuf),

@@ -36,7 +36,7 @@ fn finish<E: Display>(program: &str, result: Result<(), E>, code: fn(&E) -> u8) 
 /// Text from elsewhere in a message: whatever is in it, a terminal gets
 /// printable bytes, and not too many.
 #[derive(Debug)]
-struct Shown<T>(T);
+pub struct Shown<T>(T);
 
 impl<T: AsRef<[u8]>> Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

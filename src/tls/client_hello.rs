@@ -331,4 +331,6 @@ fn claim(left: usize, wanted: usize) -> Result<usize, Refusal> {
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod tests;

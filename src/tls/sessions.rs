@@ -8,8 +8,8 @@
 //! What the store gets is sealed with a ticket's key, which the keeper derives, for this one session id.
 #![forbid(unsafe_code)]
 
-mod hello;
-mod seal;
+pub mod hello;
+pub mod seal;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -146,6 +146,7 @@ impl Setup {
         command
             .args(&words[1..])
             .args(&self.options)
+            .args(shared().into_iter().flatten())
             .arg(&self.host)
             .arg(&self.port)
             .args(&self.program);
@@ -169,6 +170,12 @@ impl Setup {
     pub fn run(&self) -> Outcome {
         peers::run(self.command(), b"", LIMIT)
     }
+}
+
+/// `SHARED=n` in the environment of the tests runs all of them with `-j n`.
+fn shared() -> Option<[String; 2]> {
+    let number = std::env::var("SHARED").ok()?;
+    Some(["-j".to_owned(), number])
 }
 
 /// Compiles rules with the project's own compiler into the directory, in one step.

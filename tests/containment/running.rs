@@ -123,6 +123,29 @@ fn the_roles_of_a_running_server_are_as_the_table_says() {
 }
 
 #[test]
+fn processes_that_sessions_share_are_as_the_table_says() {
+    if without_root("processes_that_sessions_share_are_as_the_table_says") {
+        return;
+    }
+    let setup = Setup::new().jailed(Kind::P256).options(&["-j", "1"]);
+    let server = setup.start();
+    let mut client = server.connect();
+    client.assert_echoes();
+    let shared = server.role("ssl-shared");
+    assert_confined(&shared, JAIL_UID, JAIL_GID);
+    assert_eq!(shared.link("root"), server.dir.join("jail"));
+    assert_limit(&shared, "Max processes", "0");
+    // The listener's, the keeper's and the signer's; the client's and its application's.
+    let ends = [
+        ("/dev/null", 3),
+        ("eventpoll", 1),
+        ("pipe", 2),
+        ("socket", 4),
+    ];
+    assert_descriptors(&shared, &ends);
+}
+
+#[test]
 fn the_files_of_keys_do_not_stay_open_in_the_keeper() {
     if without_root("the_files_of_keys_do_not_stay_open_in_the_keeper") {
         return;

@@ -1,7 +1,7 @@
 //! What the command line refuses, and the words for it.
 #![forbid(unsafe_code)]
 
-use crate::common::{Outcome, Stud};
+use crate::common::{Outcome, Stud, TempDir};
 use crate::usage::{nowhere, run};
 
 /// Ends with 1 and a line that has this word.
@@ -88,6 +88,19 @@ fn what_is_no_value_is_refused_with_the_option_and_what_is_wrong() {
     for file in ["/nonexistent", "/"] {
         let outcome = run(&["-t", "--config", file]);
         assert_refused(&outcome, &format!("unable to read {file}: "));
+    }
+}
+
+#[test]
+fn a_file_of_odd_bytes_leaves_the_terminal_alone() {
+    let dir = TempDir::new();
+    // Found by fuzzing: its words were shown as they are.
+    for odd in ["\x1b[2J\n", "\x1b]0;x\x07 = 1\n", "a = 1 \x1b[2J { \r\n"] {
+        let file = dir.write("odd.conf", odd.as_bytes());
+        let outcome = run(&["-t", "--config", file.to_str().unwrap()]);
+        assert_refused(&outcome, ", line 1: ");
+        let odd = |c: char| c.is_control() && c != '\n';
+        assert!(!outcome.stderr.contains(odd), "{outcome:?}");
     }
 }
 

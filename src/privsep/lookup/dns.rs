@@ -136,13 +136,13 @@ impl Dns {
 }
 
 /// What a question brought, and how long it may be remembered.
-struct Found {
-    records: Vec<RData>,
-    time: Duration,
+pub struct Found {
+    pub records: Vec<RData>,
+    pub time: Duration,
 }
 
 /// Picks what was asked for out of an answer, by way of its aliases.
-fn follow(query: &Query, answers: &[Record]) -> Found {
+pub fn follow(query: &Query, answers: &[Record]) -> Found {
     let mut name = query.name();
     let mut time = LONGEST;
     for _ in 0..MAX_ALIASES {

@@ -62,7 +62,7 @@ async fn read_line(stream: &TcpStream) -> io::Result<Vec<u8>> {
 
 /// `6193, 23 : USERID : UNIX : joe`: what follows the third colon, without blanks, and not too much of it. What
 /// no environment could hold is none.
-fn parse(line: &[u8]) -> Option<Vec<u8>> {
+pub fn parse(line: &[u8]) -> Option<Vec<u8>> {
     let mut fields = line.splitn(4, |&byte| byte == b':');
     let kind = fields.nth(1)?;
     let user = fields.nth(1)?;

@@ -6,11 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod cache;
-mod dns;
+pub mod dns;
 mod header;
 mod hosts;
-mod ident;
-mod names;
+pub mod ident;
+pub mod names;
 pub mod servers;
 
 use std::future::Future;

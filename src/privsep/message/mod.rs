@@ -6,7 +6,7 @@ pub mod lookup;
 pub mod resolver;
 mod session;
 mod signature;
-mod store;
+pub mod store;
 mod terminator;
 mod worker;
 
@@ -64,7 +64,32 @@ impl Message for Nothing {
     }
 }
 
-/// Cuts a text at the bound of the channel rather than losing the message.
+/// Cuts a text at the bound of the channel rather than losing the message, and no letter in two.
 fn clip(text: &str) -> &[u8] {
-    &text.as_bytes()[..text.len().min(MAX_TEXT)]
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text.as_bytes()[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privsep::channel::{decode, encode};
+
+    #[test]
+    fn a_text_that_is_too_long_arrives_without_its_end_and_with_no_other_letters() {
+        for letter in ["x", "\u{e4}", "\u{20ac}", "\u{1f600}"] {
+            for shift in 0..4 {
+                let text = "-".repeat(shift) + &letter.repeat(MAX_TEXT);
+                let arrived = decode(&encode(&FromKeeper::Warning(text.clone())));
+                let Some(FromKeeper::Warning(arrived)) = arrived else {
+                    panic!("{letter}");
+                };
+                assert!(text.starts_with(&arrived));
+                assert!(arrived.len() > MAX_TEXT - letter.len());
+            }
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! What workers and the store of sessions say to each other, and what the store tells the parent.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
+
+use super::lookup::{address, put_address};
 use super::{MAX_TEXT, clip};
 use crate::privsep::channel::{Message, Reader, Writer};
 use crate::tls::sessions::{MAX_SEALED, SessionId};
@@ -17,6 +20,47 @@ impl Message for NewWorker {
 
     fn decode(input: &mut Reader<'_>) -> Option<Self> {
         (input.byte()? == b'W').then_some(NewWorker)
+    }
+}
+
+/// The most addresses of a server; one that has more has enough.
+pub const MOST_ADDRESSES: usize = 16;
+
+/// To the store, before it is confined, from a child of its own: where its server is, or why nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddresses(pub Result<Vec<SocketAddr>, String>);
+
+impl Message for ServerAddresses {
+    const MAX: usize = 16 + MAX_TEXT + 32 * MOST_ADDRESSES;
+
+    fn encode(&self, out: &mut Writer) {
+        match &self.0 {
+            Ok(addresses) => {
+                for &address in addresses {
+                    out.byte(b'A');
+                    put_address(out, address);
+                }
+                out.byte(b'E');
+            }
+            Err(reason) => {
+                out.byte(b'X');
+                out.string(clip(reason));
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        let mut addresses = Vec::new();
+        loop {
+            match input.byte()? {
+                b'A' if addresses.len() < MOST_ADDRESSES => addresses.push(address(input)?),
+                b'E' => return Some(ServerAddresses(Ok(addresses))),
+                b'X' if addresses.is_empty() => {
+                    return Some(ServerAddresses(Err(input.text()?)));
+                }
+                _ => return None,
+            }
+        }
     }
 }
 
@@ -160,7 +204,8 @@ fn bounded(input: &mut Reader<'_>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privsep::message::{StoreToWorker, WorkerToStore};
+    use crate::privsep::channel::Channel;
+    use crate::privsep::message::{Nothing, StoreToWorker, WorkerToStore};
 
     fn pair() -> (WorkerToStore, StoreToWorker) {
         WorkerToStore::pair().unwrap()
@@ -187,6 +232,19 @@ mod tests {
             let message = Found { token: 3, sealed };
             store.send(&message, &[]).unwrap();
             assert_eq!(worker.receive().unwrap().0, message);
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_a_server_arrive_as_they_were_found() {
+        let (ours, theirs) = Channel::<Nothing, ServerAddresses>::pair().unwrap();
+        let one = "[ffff:ffff::ffff%4294967295]:65535".parse().unwrap();
+        let other = "192.0.2.1:6379".parse().unwrap();
+        let most = [vec![one; MOST_ADDRESSES - 1], vec![other]].concat();
+        for found in [Ok(most), Err("no such name".to_owned())] {
+            let message = ServerAddresses(found);
+            theirs.send(&message, &[]).unwrap();
+            assert_eq!(ours.receive().unwrap().0, message);
         }
     }
 

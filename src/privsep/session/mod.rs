@@ -5,7 +5,7 @@
 mod handshake;
 pub mod keeper;
 mod relay;
-pub(super) mod starttls;
+pub mod starttls;
 
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};

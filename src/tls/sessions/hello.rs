@@ -13,16 +13,17 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const TLS13: [u8; 2] = [3, 4];
 
 /// What of a hello matters here; extensions that are not there are empty.
-struct Hello<'a> {
-    session_id: &'a [u8],
-    ticket: &'a [u8],
+pub struct Hello<'a> {
+    pub session_id: &'a [u8],
+    pub ticket: &'a [u8],
     /// `None`: not for this server.
-    tls13: Option<Tls13<'a>>,
+    pub tls13: Option<Tls13<'a>>,
 }
 
-struct Tls13<'a> {
-    versions: &'a [u8],
-    keys: &'a [u8],
+pub struct Tls13<'a> {
+    /// The extensions supported_versions and pre_shared_key.
+    pub versions: &'a [u8],
+    pub keys: &'a [u8],
 }
 
 /// To be asked while the callback runs that sees the hello first.
@@ -40,7 +41,7 @@ pub fn wish(ssl: &SslRef, stateful: bool) -> Option<Wish> {
 }
 
 impl Hello<'_> {
-    fn wish(&self, stateful: bool) -> Option<Wish> {
+    pub fn wish(&self, stateful: bool) -> Option<Wish> {
         if let Some(tls13) = &self.tls13
             && offers_tls13(tls13.versions)
         {
