@@ -5,6 +5,7 @@
 //! the exit code; a server that does not start, or a reply that is wrong, does.
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use openssl::ssl::SslVersion;
 use super::account::Home;
 use super::machine;
 use super::report::Report;
-use super::rows::{Load, Peer, Row, Sample};
+use super::rows::{Load, Peer, Row, Sample, Target};
 
 pub trait Bench {
     type Load: Load + 'static;
@@ -26,6 +27,7 @@ pub trait Bench {
     const OURS: &'static str;
     const ROWS: &'static [Row<Self::Load>];
     const PEERS: &'static [Peer<Self::How>];
+    const TARGETS: &'static [Target] = &[];
     /// As many as the driver or a server may hold at a time.
     const DESCRIPTORS: u64;
     /// Whose CPU time the figures are.
@@ -50,6 +52,8 @@ struct Plan<B: Bench> {
     rows: Vec<&'static Row<B::Load>>,
     peers: Vec<&'static Peer<B::How>>,
     output: PathBuf,
+    /// The directory for the chart, if one is wanted.
+    charts: Option<PathBuf>,
 }
 
 pub fn main<B: Bench>() -> ExitCode {
@@ -113,6 +117,7 @@ fn plan<B: Bench>(arguments: &[String]) -> Result<Option<Plan<B>>, String> {
         rows,
         peers,
         output: found.opt_str("output").unwrap_or(output).into(),
+        charts: found.opt_str("charts").map(PathBuf::from),
     }))
 }
 
@@ -143,6 +148,7 @@ fn options(output: &str) -> Options {
         &format!("where the JSON goes ({output})"),
         "FILE",
     );
+    options.optopt("", "charts", "draw a chart in this directory", "DIR");
     options.optflag("", "bench", "added by cargo");
     options.optflag("h", "help", "this text");
     options
@@ -211,6 +217,13 @@ fn run<B: Bench>(plan: &Plan<B>) -> Result<bool, String> {
         .write(&plan.rows, &plan.output)
         .map_err(|e| format!("unable to write {}: {e}", plan.output.display()))?;
     println!("\nall figures: {}", plan.output.display());
+    if let Some(directory) = &plan.charts {
+        let file = directory.join(format!("{}.svg", B::NAME));
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&file, report.chart(&plan.rows)))
+            .map_err(|e| format!("unable to draw {}: {e}", file.display()))?;
+        println!("chart: {}", file.display());
+    }
     Ok(!report.any_failed())
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod chart;
 pub mod driver;
 mod json;
 mod machine;

@@ -17,7 +17,7 @@ use super::scratch::Scratch;
 
 pub struct Server {
     pub address: SocketAddr,
-    child: Child,
+    pub child: Child,
     group: Option<Group>,
     /// What /proc says its program is, links followed.
     program: PathBuf,

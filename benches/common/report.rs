@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
+use super::chart::{self, Bar, Group};
 use super::driver::Bench;
 use super::json::{array, number, object, string};
 use super::machine::package_version;
-use super::rows::{Aim, Load, Peer, Row, Sample};
+use super::rows::{Aim, Load, Peer, Row, Sample, Target};
 use super::statistics::{Spread, short, spread};
 
 pub struct Report {
     ours: &'static str,
     cpu_of: &'static str,
+    targets: &'static [Target],
     machine: Vec<(&'static str, String)>,
     rounds: u32,
     scale: f64,
@@ -47,6 +50,7 @@ impl Report {
         Report {
             ours: B::OURS,
             cpu_of: B::CPU_OF,
+            targets: B::TARGETS,
             machine,
             rounds,
             scale,
@@ -107,6 +111,7 @@ impl Report {
                 self.print_peer(row, name);
             }
             self.print_aim(row);
+            self.print_targets(row);
         }
     }
 
@@ -176,12 +181,60 @@ impl Report {
         }
     }
 
+    fn print_targets<L: Load>(&self, row: &'static Row<L>) {
+        for target in self.targets.iter().filter(|target| target.row == row.key) {
+            let Target {
+                server,
+                reference,
+                at_most,
+                ..
+            } = target;
+            match self.met(row, target) {
+                Some(value) => println!(
+                    "  {} aim of {server}: at most {at_most} of {reference}; is {}",
+                    verdict(value, *at_most),
+                    short(value)
+                ),
+                None => {
+                    println!("  NOT MEASURED aim of {server}: at most {at_most} of {reference}")
+                }
+            }
+        }
+    }
+
+    /// The ratio that a target is about.
+    fn met<L>(&self, row: &Row<L>, target: &Target) -> Option<f64> {
+        let own = self.spread(row, target.server, 0)?.median;
+        Some(own / self.spread(row, target.reference, 0)?.median)
+    }
+
+    /// Every row with the first figure of all who took part.
+    pub fn chart<L: Load>(&self, rows: &[&'static Row<L>]) -> String {
+        let group = |row: &&'static Row<L>| {
+            let bars = self.present.iter().filter_map(|(name, _)| {
+                let median = self.spread(row, name, 0)?.median;
+                Some(Bar {
+                    name,
+                    value: median,
+                    ours: name.starts_with(self.ours),
+                })
+            });
+            Group {
+                title: row.title,
+                unit: row.load.figures().first().map_or("", |figure| figure.unit),
+                bars: bars.collect(),
+            }
+        };
+        chart::draw(&rows.iter().map(group).collect::<Vec<_>>())
+    }
+
     /// None where the row leaves it open and no peer was measured.
     fn reference<L: Load>(&self, row: &Row<L>) -> Option<&'static str> {
         let medians = self.present.iter().filter_map(|(name, _)| {
             let median = self.spread(row, name, 0)?.median;
             (*name != self.ours).then_some((*name, median))
         });
+        let medians = medians.filter(|(name, _)| !name.starts_with(self.ours));
         let best = || medians.min_by(|(_, a), (_, b)| a.total_cmp(b));
         row.reference.or_else(|| best().map(|(name, _)| name))
     }
@@ -228,9 +281,14 @@ impl Report {
                 "skipped",
                 array(self.absent.iter().map(|(name, _)| string(name))),
             ),
+            ("date", string(&today())),
             ("rounds", self.rounds.to_string()),
             ("scale", number(self.scale)),
             ("rows", array(rows.iter().map(|row| self.row_json(row)))),
+            (
+                "targets",
+                array(rows.iter().flat_map(|row| self.targets_json(row))),
+            ),
         ]);
         fs::write(file, text + "\n")
     }
@@ -257,6 +315,20 @@ impl Report {
         object(fields)
     }
 
+    fn targets_json<L: Load>(&self, row: &'static Row<L>) -> Vec<String> {
+        let targets = self.targets.iter().filter(|target| target.row == row.key);
+        let json = |target: &Target| {
+            object([
+                ("row", string(target.row)),
+                ("server", string(target.server)),
+                ("reference", string(target.reference)),
+                ("ratio_at_most", number(target.at_most)),
+                ("ratio", number(self.met(row, target).unwrap_or(f64::NAN))),
+            ])
+        };
+        targets.map(json).collect()
+    }
+
     fn peer_json<L: Load>(&self, row: &'static Row<L>, name: &'static str) -> String {
         if let Some(complaint) = self.failures.get(&(row.key, name)) {
             return object([("failed", string(complaint))]);
@@ -280,6 +352,15 @@ impl Report {
         }
         object(fields)
     }
+}
+
+/// As in RFC 3339, in UTC.
+fn today() -> String {
+    let output = Command::new("date").args(["-u", "+%F"]).output();
+    output.map_or_else(
+        |_| "?".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }
 
 fn verdict(value: f64, limit: f64) -> &'static str {

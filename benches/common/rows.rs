@@ -25,6 +25,14 @@ pub enum Aim {
     AtMost(f64),
 }
 
+/// A further wish: the first figure of one server to that of another in a row.
+pub struct Target {
+    pub row: &'static str,
+    pub server: &'static str,
+    pub reference: &'static str,
+    pub at_most: f64,
+}
+
 pub trait Load: Copy {
     /// The same work in another amount, for a quick look.
     fn scaled(self, by: f64) -> Self;

@@ -1,19 +1,22 @@
 //! The client: the same for all servers, and it looks at every byte of every reply.
-#![forbid(unsafe_code)]
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
-    ShutdownState, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode, SslVersion,
+    ShutdownState, Ssl, SslContext, SslMethod, SslSession, SslSessionCacheMode, SslStream,
+    SslVerifyMode, SslVersion,
 };
 
 /// For one connect, read or write.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// For one transfer, however slowly its bytes trickle.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(300);
+/// More clients do not come back at a time.
+const MOST_SESSIONS: usize = 64;
 const CHUNK: usize = 256 * 1024;
 
 pub struct Client {
@@ -26,6 +29,8 @@ struct Tls {
     context: SslContext,
     version: SslVersion,
     certificate: Vec<u8>,
+    /// What the server gave to come back with.
+    sessions: Arc<Mutex<Vec<SslSession>>>,
 }
 
 pub enum Connection {
@@ -54,31 +59,52 @@ impl Client {
         // The certificate is compared byte for byte after the handshake, which says more than a check of its chain.
         context.set_verify(SslVerifyMode::NONE);
         context.set_read_ahead(true);
+        let sessions: Arc<Mutex<Vec<SslSession>>> = Arc::default();
+        context
+            .set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
+        let kept = sessions.clone();
+        context.set_new_session_callback(move |_, session| {
+            if let Ok(mut kept) = kept.lock()
+                && kept.len() < MOST_SESSIONS
+            {
+                kept.push(session);
+            }
+        });
         Ok(Client {
             address,
             tls: Some(Tls {
                 context: context.build(),
                 version,
                 certificate: certificate.to_owned(),
+                sessions,
             }),
         })
     }
 
     pub fn connect(&self) -> Result<Connection, String> {
+        self.connect_with(None)
+    }
+
+    fn connect_with(&self, session: Option<&SslSession>) -> Result<Connection, String> {
         let stream = self.tcp().map_err(|e| format!("unable to connect: {e}"))?;
         let Some(tls) = &self.tls else {
             return Ok(Connection::Plain(stream));
         };
-        let mut stream = Ssl::new(&tls.context)
-            .and_then(|ssl| SslStream::new(ssl, stream))
-            .map_err(|e| format!("unable to prepare TLS: {e}"))?;
+        let mut ssl = Ssl::new(&tls.context).map_err(|e| format!("unable to prepare TLS: {e}"))?;
+        if let Some(session) = session {
+            // SAFETY: the session comes from the context's own callback.
+            #[allow(unsafe_code, reason = "there is no safe way to resume a session")]
+            unsafe { ssl.set_session(session) }.map_err(|e| format!("unable to resume: {e}"))?;
+        }
+        let mut stream =
+            SslStream::new(ssl, stream).map_err(|e| format!("unable to prepare TLS: {e}"))?;
         stream
             .connect()
             .map_err(|e| format!("handshake failed: {e}"))?;
         let ssl = stream.ssl();
-        if ssl.version2() != Some(tls.version) || ssl.session_reused() {
+        if ssl.version2() != Some(tls.version) || ssl.session_reused() != session.is_some() {
             return Err(format!(
-                "not a fresh handshake of the version asked for, but {}",
+                "not the handshake that was asked for, but one of {}",
                 ssl.version_str()
             ));
         }
@@ -102,6 +128,22 @@ impl Client {
     /// A whole connection whose reply is exactly this.
     pub fn expect_reply(&self, wanted: &[u8]) -> Result<(), String> {
         self.connect()?.expect_to_end(wanted)
+    }
+
+    /// The same by a client that comes back with a session, and keeps the one that it gets for it.
+    pub fn expect_resumed_reply(&self, wanted: &[u8]) -> Result<(), String> {
+        let sessions = self.tls.as_ref().map(|tls| &tls.sessions);
+        let session = sessions.and_then(|sessions| sessions.lock().ok()?.pop());
+        let session = session.ok_or("the server gave no session to come back with")?;
+        self.connect_with(Some(&session))?.expect_to_end(wanted)?;
+        // TLS 1.2 gives a new ticket only now and then; the old one is still good.
+        if let Some(sessions) = sessions
+            && session.protocol_version() == SslVersion::TLS1_2
+            && let Ok(mut sessions) = sessions.lock()
+        {
+            sessions.push(session);
+        }
+        Ok(())
     }
 
     /// A connection that is closed without a byte, whatever is sent.

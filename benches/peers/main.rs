@@ -1,5 +1,5 @@
 //! Measures sslserver beside its peers, on the same work, on loopback, in one run.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod client;
 #[path = "../common/mod.rs"]
@@ -17,7 +17,7 @@ use openssl::ssl::SslVersion;
 
 use common::account::Home;
 use common::driver::{self, Bench};
-use common::rows::{Peer, Row, Sample};
+use common::rows::{Peer, Row, Sample, Target};
 use materials::Materials;
 use rows::Work;
 use servers::Start;
@@ -33,6 +33,7 @@ impl Bench for Peers {
     const OURS: &'static str = "sslserver";
     const ROWS: &'static [Row<Work>] = rows::ROWS;
     const PEERS: &'static [Peer<Start>] = servers::PEERS;
+    const TARGETS: &'static [Target] = rows::TARGETS;
     const DESCRIPTORS: u64 = 4096;
     const CPU_OF: &'static str = "all processes of the server, applications included";
 

@@ -1,10 +1,12 @@
 //! One row on one server, once: start, warm up, count, work, count, end.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use openssl::ssl::SslVersion;
 
 use crate::client::Client;
@@ -18,6 +20,7 @@ use crate::servers::{Start, Wish};
 /// For all connections of one row together.
 const WORK_LIMIT: Duration = Duration::from_secs(300);
 const WARM_UP: u64 = 16;
+const RELOADS: Duration = Duration::from_millis(100);
 const REPLY: &[u8] = b"hello\n";
 
 /// None: this peer takes no part in this row.
@@ -34,6 +37,8 @@ pub fn measure(
         // What is downloaded to warm up is as much as what is counted: the application says how much.
         application: &load.application(),
         refuse: matches!(load, Work::Refused { .. }),
+        reload: matches!(load, Work::Reloaded { .. }),
+        resume: matches!(load, Work::Resumed { .. }),
         materials,
     };
     let Some(command) = (peer.how.command)(&wish)? else {
@@ -58,6 +63,19 @@ fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
             let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
             Ok(per(count as f64, cpu, wall))
         }
+        Work::Resumed { count, clients } => {
+            let work = |count| many(count, clients, || client.expect_resumed_reply(REPLY));
+            // One full handshake for each of the tickets that are used at a time.
+            let warm_up = || many(clients as u64, 1, || client.expect_reply(REPLY));
+            let (cpu, wall) = server.counted(warm_up, || work(count))?;
+            Ok(per(count as f64, cpu, wall))
+        }
+        Work::Reloaded { count, clients } => {
+            let work = |count| many(count, clients, || client.expect_reply(REPLY));
+            let (cpu, wall) =
+                server.counted(|| work(WARM_UP), || reloading(server, || work(count)))?;
+            Ok(per(count as f64, cpu, wall))
+        }
         Work::Refused { count } => {
             let work = |count| many(count, 1, || client.expect_refusal());
             let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
@@ -73,6 +91,23 @@ fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
         }
         Work::Idle { few, many } => idle(few, many, client, server),
     }
+}
+
+/// Does the work while the server is told ten times a second to read its keys again.
+fn reloading(server: &Server, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                // One that has ended is found out by whoever talks to it.
+                let _ = kill(Pid::from_raw(server.child.id() as i32), Signal::SIGHUP);
+                thread::sleep(RELOADS);
+            }
+        });
+        let outcome = work();
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
 }
 
 fn per(units: f64, cpu: Option<f64>, wall: f64) -> Sample {

@@ -4,7 +4,8 @@
 
 use openssl::ssl::SslVersion;
 
-use crate::common::rows::{Aim, Figure, Load, Row};
+use crate::common::rows::{Aim, Figure, Load, Row, Target};
+use crate::servers::SHARED;
 
 #[derive(Clone, Copy)]
 pub enum Work {
@@ -16,9 +17,29 @@ pub enum Work {
     Upload { bytes: u64 },
     /// Connections that stay open, first few, then many; what each of the rest adds.
     Idle { few: usize, many: usize },
+    /// The same by clients that come back with a ticket.
+    Resumed { count: u64, clients: usize },
+    /// The same while keys are read again ten times a second.
+    Reloaded { count: u64, clients: usize },
     /// Connections one after another that an access rule turns away.
     Refused { count: u64 },
 }
+
+/// What is wanted beside a row's own aim: programs without TLS are a measure too.
+pub const TARGETS: &[Target] = &[
+    Target {
+        row: "connections",
+        server: "sslserver",
+        reference: "tcpserver",
+        at_most: 2.2,
+    },
+    Target {
+        row: "connections",
+        server: SHARED,
+        reference: "tcpserver",
+        at_most: 1.5,
+    },
+];
 
 const GB: u64 = 1 << 30;
 
@@ -48,6 +69,42 @@ pub const ROWS: &[Row<Work>] = &[
         optional: true,
     },
     Row {
+        key: "resumed",
+        title: "connections to `echo hello`, resumed with a ticket, TLS 1.3, 8 clients at a time",
+        load: Work::Resumed {
+            count: 1500,
+            clients: 8,
+        },
+        tls: SslVersion::TLS1_3,
+        reference: Some("stunnel"),
+        aim: None,
+        optional: false,
+    },
+    Row {
+        key: "resumed-tls1.2",
+        title: "connections to `echo hello`, resumed with a ticket, TLS 1.2, 8 clients at a time",
+        load: Work::Resumed {
+            count: 1500,
+            clients: 8,
+        },
+        tls: SslVersion::TLS1_2,
+        reference: Some("stunnel"),
+        aim: None,
+        optional: true,
+    },
+    Row {
+        key: "reloads",
+        title: "connections to `echo hello`, TLS 1.3, 8 clients at a time, while keys are read again every 100 ms",
+        load: Work::Reloaded {
+            count: 1500,
+            clients: 8,
+        },
+        tls: SslVersion::TLS1_3,
+        reference: None,
+        aim: None,
+        optional: false,
+    },
+    Row {
         key: "sequential",
         title: "connections to `echo hello`, fresh TLS 1.3 handshake with P-256, one after another",
         load: Work::Replies {
@@ -65,7 +122,7 @@ pub const ROWS: &[Row<Work>] = &[
         load: Work::Download { bytes: GB },
         tls: SslVersion::TLS1_3,
         reference: Some("stunnel"),
-        aim: Some(Aim::RatioAtMost(0.7)),
+        aim: Some(Aim::RatioAtMost(0.6)),
         optional: false,
     },
     Row {
@@ -107,6 +164,14 @@ impl Load for Work {
             },
             Work::Download { bytes } => Work::Download { bytes: part(bytes) },
             Work::Upload { bytes } => Work::Upload { bytes: part(bytes) },
+            Work::Resumed { count, clients } => Work::Resumed {
+                count: part(count),
+                clients,
+            },
+            Work::Reloaded { count, clients } => Work::Reloaded {
+                count: part(count),
+                clients,
+            },
             Work::Idle { .. } => self,
             Work::Refused { count } => Work::Refused { count: part(count) },
         }
@@ -114,7 +179,10 @@ impl Load for Work {
 
     fn figures(self) -> &'static [Figure] {
         match self {
-            Work::Replies { .. } | Work::Refused { .. } => &[
+            Work::Replies { .. }
+            | Work::Resumed { .. }
+            | Work::Reloaded { .. }
+            | Work::Refused { .. } => &[
                 Figure {
                     key: "cpu_us_per_connection",
                     unit: "µs CPU",
@@ -153,7 +221,10 @@ impl Work {
     pub fn application(self) -> Vec<String> {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         match self {
-            Work::Replies { .. } | Work::Refused { .. } => words(&["/bin/echo", "hello"]),
+            Work::Replies { .. }
+            | Work::Resumed { .. }
+            | Work::Reloaded { .. }
+            | Work::Refused { .. } => words(&["/bin/echo", "hello"]),
             Work::Download { bytes } => {
                 words(&["/usr/bin/head", "-c", &bytes.to_string(), "/dev/zero"])
             }

@@ -22,8 +22,15 @@ pub struct Wish<'a> {
     pub application: &'a [String],
     /// Turn every client away by a rule.
     pub refuse: bool,
+    /// Read keys again when it is told to.
+    pub reload: bool,
+    /// Resume sessions.
+    pub resume: bool,
     pub materials: &'a Materials,
 }
+
+/// Ours with two processes that share all connections.
+pub const SHARED: &str = "sslserver-j2";
 
 pub const PEERS: &[Peer<Start>] = &[
     Peer {
@@ -34,6 +41,16 @@ pub const PEERS: &[Peer<Start>] = &[
         how: Start {
             tls: true,
             command: sslserver,
+        },
+    },
+    Peer {
+        name: SHARED,
+        package: "",
+        program: env!("CARGO_BIN_EXE_sslserver"),
+        needs: &[],
+        how: Start {
+            tls: true,
+            command: shared,
         },
     },
     Peer {
@@ -73,7 +90,16 @@ const LIMIT: &str = "500";
 const BACKLOG: &str = "128";
 
 fn sslserver(wish: &Wish) -> Result<Option<Command>, String> {
-    let mut arguments = words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-l", "0"]);
+    ours(wish, &[])
+}
+
+fn shared(wish: &Wish) -> Result<Option<Command>, String> {
+    ours(wish, &["-j", "2"])
+}
+
+fn ours(wish: &Wish, way: &[&str]) -> Result<Option<Command>, String> {
+    let mut arguments = words(way);
+    arguments.extend(words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-l", "0"]));
     if wish.refuse {
         let tcprules = Path::new(env!("CARGO_BIN_EXE_tcprules"));
         let rules = wish.materials.deny_rules(tcprules, "sslserver.cdb")?;
@@ -92,6 +118,9 @@ fn sslserver(wish: &Wish) -> Result<Option<Command>, String> {
 }
 
 fn tcpserver(wish: &Wish) -> Result<Option<Command>, String> {
+    if wish.reload || wish.resume {
+        return Ok(None);
+    }
     let mut arguments = words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-R", "-l", "0"]);
     if wish.refuse {
         let rules = wish
@@ -114,7 +143,7 @@ fn ucspi_place(wish: &Wish) -> Vec<String> {
 
 /// Has no rules of its own (libwrap's are the whole machine's), so it takes no part in refusing.
 fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
-    if wish.refuse {
+    if wish.refuse || wish.reload {
         return Ok(None);
     }
     let (exec, arguments) = wish.application.split_first().ok_or("no application")?;
@@ -140,6 +169,9 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
 
 /// Its own way to refuse is an address range that the client is not in.
 fn socat(wish: &Wish) -> Result<Option<Command>, String> {
+    if wish.reload || wish.resume {
+        return Ok(None);
+    }
     let listen = format!(
         "OPENSSL-LISTEN:{},bind=127.0.0.1,reuseaddr,fork,backlog={BACKLOG},nodelay,verify=0,cert={},key={}{}",
         wish.port,
