@@ -95,7 +95,7 @@ fn rules_and_the_keys_that_they_name_are_looked_at() {
     assert_said(
         &outcome,
         &[
-            "sslserver: error: (111) */rules-x.cdb: rule 127.0.0.4: no limit: many",
+            "sslserver: error: (111) */rules-x.cdb: rule 127.0.0.4: no limit: MAXCONIP=many",
             "sslserver: error: (111) unable to load certificate: /nowhere.pem: *",
             "sslserver: error: (111) unable to set cipher list: NONSENSE: *",
         ],

@@ -182,6 +182,9 @@ fn nothing_that_configures_the_server_and_nothing_stale_reaches_the_application(
         ("TLSMIN", "1.2"),
         ("TLSMAX", "1.3"),
         ("MAXCONIP", "30"),
+        ("HANDSHAKES", "600"),
+        ("HANDSHAKESIP", "60"),
+        ("RATE", "100/1"),
     ];
     for option in ["-e", "-E"] {
         let mut setup = Setup::new().options(&[option, "-S"]);

@@ -140,6 +140,28 @@ fn numbers_are_wholly_decimal_and_in_range() {
 }
 
 #[test]
+fn a_limit_that_is_none_is_a_usage_error_that_names_it() {
+    for (name, value) in [
+        ("HANDSHAKES", "0"),
+        ("HANDSHAKES", "many"),
+        ("HANDSHAKES", "1000001"),
+        ("HANDSHAKESIP", "-1"),
+        ("HANDSHAKESIP", "2x"),
+        ("RATE", "10"),
+        ("RATE", "0/60"),
+        ("RATE", "10/0"),
+        ("RATE", "10/1.5"),
+        ("RATE", "ten/60"),
+    ] {
+        let outcome = Setup::new().env(name, value).run();
+        assert_eq!(outcome.code(), 100, "{name}={value}: {outcome:?}");
+        let line = format!("sslserver: usage: {name} wants *, not \"{value}\"");
+        let told = outcome.lines().iter().any(|told| common::glob(&line, told));
+        assert!(told, "{name}={value}: {outcome:?}");
+    }
+}
+
+#[test]
 fn bundled_options_and_attached_arguments_are_understood_and_the_last_one_counts() {
     let server = Setup::new()
         .options(&["-c5", "-qvl0", "-c", "7", "--"])

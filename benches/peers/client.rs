@@ -146,6 +146,11 @@ impl Client {
         Ok(())
     }
 
+    /// A connection that says nothing.
+    pub fn silent(&self) -> Result<TcpStream, String> {
+        self.tcp().map_err(|e| format!("unable to connect: {e}"))
+    }
+
     /// A connection that is closed without a byte, whatever is sent.
     pub fn expect_refusal(&self) -> Result<(), String> {
         let mut stream = self.tcp().map_err(|e| format!("unable to connect: {e}"))?;

@@ -14,7 +14,7 @@ use crate::common::account::Home;
 use crate::common::process::{Server, free_port};
 use crate::common::rows::{Peer, Sample};
 use crate::materials::Materials;
-use crate::rows::Work;
+use crate::rows::{Refusal, Work};
 use crate::servers::{Start, Wish};
 
 /// For all connections of one row together.
@@ -36,7 +36,10 @@ pub fn measure(
         port,
         // What is downloaded to warm up is as much as what is counted: the application says how much.
         application: &load.application(),
-        refuse: matches!(load, Work::Refused { .. }),
+        refuse: match load {
+            Work::Refused { by, .. } => Some(by),
+            _ => None,
+        },
         reload: matches!(load, Work::Reloaded { .. }),
         resume: matches!(load, Work::Resumed { .. }),
         materials,
@@ -76,9 +79,19 @@ fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
                 server.counted(|| work(WARM_UP), || reloading(server, || work(count)))?;
             Ok(per(count as f64, cpu, wall))
         }
-        Work::Refused { count } => {
+        Work::Refused { count, by } => {
             let work = |count| many(count, 1, || client.expect_refusal());
+            // Limits are reached first.
+            let held = match by {
+                Refusal::Rule => None,
+                Refusal::Rate => {
+                    client.expect_reply(REPLY)?;
+                    None
+                }
+                Refusal::Handshakes => Some(client.silent()?),
+            };
             let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
+            drop(held);
             Ok(per(count as f64, cpu, wall))
         }
         Work::Download { bytes } => {

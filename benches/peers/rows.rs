@@ -21,8 +21,18 @@ pub enum Work {
     Resumed { count: u64, clients: usize },
     /// The same while keys are read again ten times a second.
     Reloaded { count: u64, clients: usize },
-    /// Connections one after another that an access rule turns away.
-    Refused { count: u64 },
+    /// Connections one after another that are turned away.
+    Refused { count: u64, by: Refusal },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// An access rule for the address.
+    Rule,
+    /// The address came too often.
+    Rate,
+    /// The address has a connection that does not finish its handshake.
+    Handshakes,
 }
 
 /// What is wanted beside a row's own aim: programs without TLS are a measure too.
@@ -146,9 +156,36 @@ pub const ROWS: &[Row<Work>] = &[
     Row {
         key: "refused",
         title: "connections turned away by a rule for the address, one after another",
-        load: Work::Refused { count: 10_000 },
+        load: Work::Refused {
+            count: 10_000,
+            by: Refusal::Rule,
+        },
         tls: SslVersion::TLS1_3,
         reference: Some("tcpserver"),
+        aim: Some(Aim::AtMost(20.0)),
+        optional: false,
+    },
+    Row {
+        key: "refused-rate",
+        title: "connections turned away because the address came too often (RATE), one after another",
+        load: Work::Refused {
+            count: 10_000,
+            by: Refusal::Rate,
+        },
+        tls: SslVersion::TLS1_3,
+        reference: None,
+        aim: Some(Aim::AtMost(20.0)),
+        optional: false,
+    },
+    Row {
+        key: "refused-handshakes",
+        title: "connections turned away because the address has unfinished ones (HANDSHAKESIP), one after another",
+        load: Work::Refused {
+            count: 10_000,
+            by: Refusal::Handshakes,
+        },
+        tls: SslVersion::TLS1_3,
+        reference: None,
         aim: Some(Aim::AtMost(20.0)),
         optional: false,
     },
@@ -173,7 +210,10 @@ impl Load for Work {
                 clients,
             },
             Work::Idle { .. } => self,
-            Work::Refused { count } => Work::Refused { count: part(count) },
+            Work::Refused { count, by } => Work::Refused {
+                count: part(count),
+                by,
+            },
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::common::rows::{Command, Peer};
 use crate::materials::Materials;
+use crate::rows::Refusal;
 
 pub struct Start {
     pub tls: bool,
@@ -20,8 +21,8 @@ pub struct Start {
 pub struct Wish<'a> {
     pub port: u16,
     pub application: &'a [String],
-    /// Turn every client away by a rule.
-    pub refuse: bool,
+    /// Turn clients away.
+    pub refuse: Option<Refusal>,
     /// Read keys again when it is told to.
     pub reload: bool,
     /// Resume sessions.
@@ -100,16 +101,21 @@ fn shared(wish: &Wish) -> Result<Option<Command>, String> {
 fn ours(wish: &Wish, way: &[&str]) -> Result<Option<Command>, String> {
     let mut arguments = words(way);
     arguments.extend(words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-l", "0"]));
-    if wish.refuse {
-        let tcprules = Path::new(env!("CARGO_BIN_EXE_tcprules"));
-        let rules = wish.materials.deny_rules(tcprules, "sslserver.cdb")?;
-        arguments.extend(["-y".to_owned(), text(&rules)]);
-    }
-    arguments.extend(ucspi_place(wish));
-    let environment = vec![
+    let mut environment = vec![
         ("CERTFILE", wish.materials.identity.certificate.clone()),
         ("KEYFILE", wish.materials.identity.key.clone()),
     ];
+    match wish.refuse {
+        None => {}
+        Some(Refusal::Rule) => {
+            let tcprules = Path::new(env!("CARGO_BIN_EXE_tcprules"));
+            let rules = wish.materials.deny_rules(tcprules, "sslserver.cdb")?;
+            arguments.extend(["-y".to_owned(), text(&rules)]);
+        }
+        Some(Refusal::Rate) => environment.push(("RATE", "1/86400".into())),
+        Some(Refusal::Handshakes) => environment.push(("HANDSHAKESIP", "1".into())),
+    }
+    arguments.extend(ucspi_place(wish));
     Ok(Some(Command {
         arguments,
         environment,
@@ -122,11 +128,15 @@ fn tcpserver(wish: &Wish) -> Result<Option<Command>, String> {
         return Ok(None);
     }
     let mut arguments = words(&["-c", LIMIT, "-b", BACKLOG, "-Q", "-H", "-R", "-l", "0"]);
-    if wish.refuse {
-        let rules = wish
-            .materials
-            .deny_rules(Path::new("/usr/bin/tcprules"), "tcpserver.cdb")?;
-        arguments.extend(["-x".to_owned(), text(&rules)]);
+    match wish.refuse {
+        None => {}
+        Some(Refusal::Rule) => {
+            let rules = wish
+                .materials
+                .deny_rules(Path::new("/usr/bin/tcprules"), "tcpserver.cdb")?;
+            arguments.extend(["-x".to_owned(), text(&rules)]);
+        }
+        Some(_) => return Ok(None),
     }
     arguments.extend(ucspi_place(wish));
     Ok(Some(Command {
@@ -143,7 +153,7 @@ fn ucspi_place(wish: &Wish) -> Vec<String> {
 
 /// Has no rules of its own (libwrap's are the whole machine's), so it takes no part in refusing.
 fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
-    if wish.refuse || wish.reload {
+    if wish.refuse.is_some() || wish.reload {
         return Ok(None);
     }
     let (exec, arguments) = wish.application.split_first().ok_or("no application")?;
@@ -169,7 +179,7 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
 
 /// Its own way to refuse is an address range that the client is not in.
 fn socat(wish: &Wish) -> Result<Option<Command>, String> {
-    if wish.reload || wish.resume {
+    if wish.reload || wish.resume || wish.refuse.is_some_and(|by| by != Refusal::Rule) {
         return Ok(None);
     }
     let listen = format!(
@@ -177,10 +187,9 @@ fn socat(wish: &Wish) -> Result<Option<Command>, String> {
         wish.port,
         text(&wish.materials.identity.certificate),
         text(&wish.materials.identity.key),
-        if wish.refuse {
-            ",range=192.0.2.0/24"
-        } else {
-            ""
+        match wish.refuse {
+            None => "",
+            Some(_) => ",range=192.0.2.0/24",
         },
     );
     // -t: half a second, the default, is how long a half-closed connection may live.

@@ -1,4 +1,4 @@
-//! Addresses, host names, counts of clients, listening sockets, what proxies announce and what we announce as one, and floods.
+//! Addresses, host names, counts and rates of clients, listening sockets, what proxies announce and what we announce as one, and floods.
 
 pub mod address;
 pub mod census;
@@ -9,3 +9,4 @@ pub mod listen;
 pub mod metrics;
 pub mod preamble;
 pub mod proxy_header;
+pub mod rate;

@@ -1,8 +1,8 @@
-//! From accept to the terminator, each step cheaper than the next: limits, early rules, rules.
+//! From accept to the terminator, each step cheaper than the next: early rules, limits, questions, rules.
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -10,23 +10,55 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::connection::{
     Connection, Handover, Kit, Names, Plain, Purpose, Session, Stage, Waiting, local, plain,
 };
-use super::counters::Denial;
+use super::inquiry::HEADER;
 use super::limits::RuleLimits;
 use super::listener::Listener;
-use super::log::{Ends, Level};
+use super::refusal::Refusal;
 use crate::net::address::Network;
+use crate::net::rate::Rate;
 use crate::privsep::message::{Facts, Wanted};
 use crate::rules::{Client, RulesFile, Verdict};
 use crate::sys::socket::clear_ip_options;
-use crate::sys::words;
 
 /// Clients accepted before other events have their turn.
 pub(super) const BATCH: usize = 64;
 
 /// A compromise of the session alone could delay its own end; the listener waits this much longer than it.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(5);
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A client that was accepted and is not in yet.
+pub struct Arrival {
+    pub kit: Kit,
+    pub stream: TcpStream,
+    /// Whom rules and limits are about: who connected, or whom a proxy announced.
+    pub remote: SocketAddr,
+    pub names: Names,
+    /// What the early rules said.
+    pub early: Verdict,
+    /// The rate by which it was counted already.
+    pub counted: Option<Rate>,
+    /// Since when its time counts: what others were asked about it was not its own.
+    pub since: Instant,
+}
+
+impl Arrival {
+    /// Our address as the client called it.
+    pub fn local(&self) -> SocketAddr {
+        let announced = self.names.local;
+        announced.unwrap_or_else(|| local(&self.stream, self.remote))
+    }
+
+    /// How the rules know it.
+    fn client(&self) -> Client<'_> {
+        Client {
+            ip: self.remote.ip(),
+            host: self.names.host.as_deref().map(str::as_bytes),
+            info: self.names.info.as_deref(),
+        }
+    }
+}
 
 impl Listener {
     pub(super) fn accept_some(&mut self) {
@@ -67,216 +99,137 @@ impl Listener {
         }
     }
 
-    /// Lets a client in or closes its connection. The kit comes back if it was not needed.
-    fn admit(&mut self, kit: Kit, stream: TcpStream, remote: SocketAddr) -> Option<Kit> {
-        let accepted = Instant::now();
-        if self.is_proxy(remote.ip()) {
-            return self.inquire(kit, stream, remote, Verdict::default(), accepted);
-        }
-        let early = match self.judge_early(remote) {
-            Ok(early) => early,
-            Err(text) => {
-                self.rules_unreadable(remote.ip(), &text);
-                return Some(kit);
-            }
-        };
-        if early.deny || self.wanted(remote) == Wanted::default() {
-            return self.go_on(kit, stream, remote, early, Names::default(), accepted);
-        }
-        // Who is over the limit is not worth a question.
-        if early.matched.is_some()
-            && self.exceeds(&stream, remote, &early.variables, &Names::default())
-        {
-            return Some(kit);
-        }
-        self.inquire(kit, stream, remote, early, accepted)
+    /// Connections that have no application yet.
+    pub(super) fn count_unfinished(&self) -> usize {
+        self.connections.len() + self.inquiries.len() - self.running
     }
 
-    /// Asks the early rules, which know addresses only.
-    pub(super) fn judge_early(&mut self, remote: SocketAddr) -> Result<Verdict, String> {
-        let client = Client {
-            ip: remote.ip(),
-            host: None,
-            info: None,
+    /// They are so many that no more are accepted.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.count_unfinished() >= self.limits.unfinished
+    }
+
+    /// Says when that begins and when it is over.
+    pub(super) fn tell_crowd(&mut self) {
+        let most = self.limits.unfinished;
+        match self.is_crowded() {
+            true => self.handshakes_short.begin(
+                &self.log,
+                format_args!("handshake limit of {most} reached, clients wait"),
+            ),
+            false => self.handshakes_short.pass(),
+        }
+    }
+
+    /// Lets a client in or closes its connection. The kit comes back if it was not needed.
+    fn admit(&mut self, kit: Kit, stream: TcpStream, remote: SocketAddr) -> Option<Kit> {
+        let arrival = Arrival {
+            kit,
+            stream,
+            remote,
+            names: Names::default(),
+            early: Verdict::default(),
+            counted: None,
+            since: Instant::now(),
         };
-        ask(&mut self.early_rules, &client, self.options.missing_rules)
+        match self.is_proxy(remote.ip()) {
+            // Only its header tells whom this is about.
+            true => self.inquire(arrival, HEADER),
+            false => self.judge(arrival),
+        }
+    }
+
+    /// Goes as far as the address of a client alone leads: early rules, limits, and on to what is asked about it.
+    pub(super) fn judge(&mut self, mut arrival: Arrival) -> Option<Kit> {
+        let client = arrival.client();
+        match ask(&mut self.early_rules, &client, self.options.missing_rules) {
+            Ok(early) => arrival.early = early,
+            Err(refusal) => return self.refuse(arrival, &refusal),
+        }
+        let wanted = self.wanted();
+        if arrival.early.deny || wanted == Wanted::default() {
+            return self.go_on(arrival);
+        }
+        match self.foresee(&mut arrival) {
+            Ok(()) => self.inquire(arrival, wanted),
+            Err(refusal) => self.refuse(arrival, &refusal),
+        }
+    }
+
+    /// Who is over a limit is not worth a question. Where the rules have not been asked, because they may want a name,
+    /// those limits count that they have for the address alone: against a flood a name makes nobody privileged, whose
+    /// reverse zone the client may have.
+    fn foresee(&mut self, arrival: &mut Arrival) -> Result<(), Refusal> {
+        if arrival.early.matched.is_some() {
+            let (limits, _) = RuleLimits::read(&arrival.early.variables);
+            return self.check(arrival, &limits);
+        }
+        let client = arrival.client();
+        let nameless = ask(&mut self.rules, &client, self.options.missing_rules)?;
+        let (limits, _) = match nameless.deny {
+            true => (RuleLimits::default(), None),
+            false => RuleLimits::read(&nameless.variables),
+        };
+        match self.rules {
+            None => self.check(arrival, &limits),
+            Some(_) => self.check_flood(arrival, &limits),
+        }
     }
 
     /// Goes on with all that can be known: the other rules if the early ones were silent, the limits, and in.
-    pub(super) fn go_on(
-        &mut self,
-        kit: Kit,
-        stream: TcpStream,
-        remote: SocketAddr,
-        early: Verdict,
-        names: Names,
-        accepted: Instant,
-    ) -> Option<Kit> {
-        let by = match early.matched {
-            Some(_) => Denial::EarlyRules,
-            None => Denial::Rules,
-        };
-        let verdict = match early.matched {
-            Some(_) => early,
+    pub(super) fn go_on(&mut self, mut arrival: Arrival) -> Option<Kit> {
+        let (verdict, denial) = match arrival.early.matched {
+            Some(_) => (std::mem::take(&mut arrival.early), Refusal::EarlyRules),
             None => {
-                let client = Client {
-                    ip: remote.ip(),
-                    host: names.host.as_deref().map(str::as_bytes),
-                    info: names.info.as_deref(),
-                };
+                let client = arrival.client();
                 match ask(&mut self.rules, &client, self.options.missing_rules) {
-                    Ok(verdict) => verdict,
-                    Err(text) => {
-                        self.rules_unreadable(remote.ip(), &text);
-                        return Some(kit);
-                    }
+                    Ok(verdict) => (verdict, Refusal::Rules),
+                    Err(refusal) => return self.refuse(arrival, &refusal),
                 }
             }
         };
         if verdict.deny {
-            self.counters.deny(by);
-            self.log_denied(&stream, remote, &names, "");
-            return Some(kit);
+            return self.refuse(arrival, &denial);
         }
-        if self.exceeds(&stream, remote, &verdict.variables, &names) {
-            return Some(kit);
+        let ip = arrival.remote.ip();
+        let (limits, bad) = RuleLimits::read(&verdict.variables);
+        if let Some(bad) = bad
+            && self.faults.admits(ip, arrival.since)
+        {
+            self.log
+                .warning(format_args!("rule for {ip}: no limit: {bad}"));
+        }
+        if let Err(refusal) = self.check(&mut arrival, &limits) {
+            return self.refuse(arrival, &refusal);
         }
         if !self.options.keep_ip_options {
-            clear_ip_options(&stream, remote.ip());
+            clear_ip_options(&arrival.stream, ip);
         }
-        self.enter(kit, stream, remote, names, verdict.variables, accepted);
-        None
+        self.enter(arrival, verdict.variables)
     }
 
-    pub(super) fn rules_unreadable(&mut self, ip: IpAddr, text: &str) {
-        self.counters.deny(Denial::RulesUnreadable);
-        if self.denials.admits(ip, Instant::now()) {
-            self.log.line(Level::Warning, text);
-        }
-    }
-
-    fn log_denied(&mut self, stream: &TcpStream, remote: SocketAddr, names: &Names, why: &str) {
-        if self.log.level() < Level::Status || !self.denials.admits(remote.ip(), Instant::now()) {
-            return;
-        }
-        let ends = Ends {
-            local_name: self
-                .options
-                .local_name
-                .as_deref()
-                .or(names.local_name.as_deref()),
-            local: names.local.unwrap_or_else(|| local(stream, remote)),
-            remote_name: names.host.as_deref(),
-            remote_info: names.info.as_deref(),
-            remote,
-        };
-        let pid = std::process::id();
-        self.log
-            .line(Level::Status, format_args!("deny {pid} {ends}{why}"));
-    }
-
-    /// Whether a limit of the rule or of the environment is reached, which is said.
-    fn exceeds(
-        &mut self,
-        stream: &TcpStream,
-        remote: SocketAddr,
-        variables: &Pairs,
-        names: &Names,
-    ) -> bool {
-        match self.exceeded(variables, Network::of_client(remote.ip()), remote) {
-            Ok(None) => false,
-            Ok(Some(why)) => {
-                self.log_denied(stream, remote, names, &why);
-                true
-            }
-            Err(limit) => {
-                let ip = remote.ip();
-                if self.denials.admits(ip, Instant::now()) {
-                    self.log.warning(format_args!(
-                        "ip connection limit of {limit} exceeded for: {ip}"
-                    ));
-                }
-                true
-            }
-        }
-    }
-
-    /// Whether a limit is reached: the words for a rule's, or the number that the environment set. A rule's MAXCONIP
-    /// counts instead of the environment's, and 0 is none.
-    fn exceeded(
-        &mut self,
-        variables: &Pairs,
-        client: Network,
-        remote: SocketAddr,
-    ) -> Result<Option<String>, usize> {
-        let pairs = variables
-            .iter()
-            .map(|(name, value)| (&name[..], &value[..]));
-        let (limits, bad) = RuleLimits::read(pairs);
-        if let Some(bad) = bad {
-            let bad = words::field(bad);
-            if self.faults.admits(remote.ip(), Instant::now()) {
-                self.log
-                    .warning(format_args!("rule for {}: no limit: {bad}", remote.ip()));
-            }
-        }
-        match limits.per_client {
-            Some(0) => {}
-            Some(limit) => {
-                let limit = limit.min(self.limits.running);
-                if self.census.of_client(client) >= limit {
-                    self.counters.deny(Denial::MaxConIp);
-                    return Ok(Some(format!(" ip connection limit:{limit} exceeded")));
-                }
-            }
-            None => {
-                if let Some(limit) = self.limits.per_client
-                    && self.census.of_client(client) >= limit
-                {
-                    self.counters.deny(Denial::MaxConIp);
-                    return Err(limit);
-                }
-            }
-        }
-        Ok(limits.per_network.and_then(|(limit, length)| {
-            let full = self.census.of_network(remote.ip(), length) >= limit;
-            full.then(|| {
-                self.counters.deny(Denial::MaxConNet);
-                format!(" network connection limit:{limit}/{length} exceeded")
-            })
-        }))
-    }
-
-    fn enter(
-        &mut self,
-        kit: Kit,
-        stream: TcpStream,
-        remote: SocketAddr,
-        names: Names,
-        variables: Pairs,
-        accepted: Instant,
-    ) {
+    fn enter(&mut self, arrival: Arrival, variables: Pairs) -> Option<Kit> {
         let set = match self.sets.number(&self.options, &variables) {
             Ok(set) => set,
-            Err(reason) => {
-                self.counters.deny(Denial::Keys);
-                let ip = remote.ip();
-                if self.faults.admits(ip, accepted) {
-                    self.log.line(
-                        Level::Warning,
-                        format_args!("error: (110) no keys for: {ip} {reason}"),
-                    );
-                }
-                return;
-            }
+            Err(reason) => return self.refuse(arrival, &Refusal::NoKeys(reason)),
         };
+        let local = arrival.local();
+        let Arrival {
+            kit,
+            stream,
+            remote,
+            names,
+            since,
+            ..
+        } = arrival;
         let number = self.next;
         let (session, report) = match kit.reports {
             None => (Session::Shared(None), None),
             Some((reports, report)) => {
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
                 if let Err(errno) = self.epoll.add(&reports, event) {
-                    return self.pause(errno);
+                    self.pause(errno);
+                    return None;
                 }
                 (Session::Own(reports), Some(report))
             }
@@ -284,22 +237,8 @@ impl Listener {
         self.next += 1;
         let client = Network::of_client(remote.ip());
         self.census.enter(client);
-        let mut connection = Connection {
-            local: names.local.unwrap_or_else(|| local(&stream, remote)),
-            remote,
-            client,
-            demand: self.sets.demand(set).unwrap_or(self.demand),
-            variables,
-            names: Names::default(),
-            stage: Stage::Over,
-            session,
-            facts: Facts::default(),
-            ending: None,
-            moved: (0, 0),
-            began: accepted,
-            due: None,
-        };
-        let deadline = accepted + self.options.handshake;
+        self.unfinished.enter(client);
+        let deadline = since + self.options.handshake;
         let (own_control, control) = kit.control.unzip();
         let handover = Handover {
             number,
@@ -313,7 +252,21 @@ impl Listener {
             set,
             deadline,
         };
-        connection.names = names;
+        let mut connection = Connection {
+            local,
+            remote,
+            client,
+            demand: self.sets.demand(set).unwrap_or(self.demand),
+            variables,
+            names,
+            stage: Stage::Over,
+            session,
+            facts: Facts::default(),
+            ending: None,
+            moved: (0, 0),
+            began: since,
+            due: None,
+        };
         match own_control {
             Some(control) => {
                 connection.stage = Stage::Waiting(Waiting {
@@ -333,6 +286,7 @@ impl Listener {
                 self.dispatch(handover);
             }
         }
+        None
     }
 }
 
@@ -340,7 +294,7 @@ fn ask(
     rules: &mut Option<RulesFile>,
     client: &Client<'_>,
     missing_is_fine: bool,
-) -> Result<Verdict, String> {
+) -> Result<Verdict, Refusal> {
     let Some(rules) = rules else {
         return Ok(Verdict::default());
     };
@@ -349,7 +303,8 @@ fn ask(
         Err(error) if missing_is_fine && error.is_missing() => Ok(Verdict::default()),
         Err(error) => {
             let path = rules.path().display();
-            Err(format!("fatal: (110) unable to read: {path}: {error}"))
+            let line = format!("fatal: (110) unable to read: {path}: {error}");
+            Err(Refusal::Unreadable(line))
         }
     }
 }

@@ -97,10 +97,7 @@ impl Check<'_> {
             };
             for verdict in verdicts.iter().filter(|verdict| !verdict.deny) {
                 let rule = words::field(verdict.matched.as_deref().unwrap_or_default());
-                let pairs = verdict.variables.iter();
-                let pairs = pairs.map(|(name, value)| (&name[..], &value[..]));
-                if let (_, Some(bad)) = RuleLimits::read(pairs) {
-                    let bad = words::field(bad);
+                if let (_, Some(bad)) = RuleLimits::read(&verdict.variables) {
                     let path = path.display();
                     self.fault(format!("error: (111) {path}: rule {rule}: no limit: {bad}"));
                 }

@@ -60,9 +60,9 @@ impl Variables {
             .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    pub fn number(&self, name: &str, most: u64) -> Result<Option<u64>, Error> {
+    pub fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Error> {
         self.get(name)
-            .map(|value| number(name, value, 0, most))
+            .map(|value| number(name, value, least, most))
             .transpose()
     }
 
@@ -126,19 +126,12 @@ impl Config {
         let Confinement { root, .. } = &who.confinement;
         let opened = who.opened_by_listener;
         let keys = keys(options, variables, root.as_deref(), opened, tls.min)?;
-        let per_client = variables.number("MAXCONIP", 1_000_000)?;
-        let drain = variables.number("DRAIN", MAX_DRAIN)?;
+        let drain = variables.number("DRAIN", 0, MAX_DRAIN)?;
         Ok(Config {
             tls,
             keys,
             confinement: who.confinement,
-            limits: Limits {
-                running: options.limit,
-                unfinished: Limits::unfinished_for(options.limit),
-                per_client: per_client
-                    .filter(|&limit| limit > 0)
-                    .map(|limit| (limit as usize).min(options.limit)),
-            },
+            limits: Limits::read(options.limit, variables)?,
             drain: Duration::from_secs(drain.unwrap_or(0)),
             uid,
             gid,

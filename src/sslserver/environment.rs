@@ -11,10 +11,12 @@ use super::connection::Names;
 use super::keysets;
 
 /// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
-const OURS: [&str; 15] = [
+const OURS: [&str; 18] = [
     "CCAVERIFY",
     "DNSCACHEIP",
     "DRAIN",
+    "HANDSHAKES",
+    "HANDSHAKESIP",
     "LISTEN_FDNAMES",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -25,6 +27,7 @@ const OURS: [&str; 15] = [
     "NOTIFY_SOCKET",
     "PROTO",
     "PROXYFROM",
+    "RATE",
     "RELOAD",
     "TICKETKEYFILE",
 ];

@@ -26,7 +26,7 @@ pub fn application_ids(
     if options.ids_from_environment {
         let id = |name: &str| -> Result<u32, Error> {
             let missing = || Error::BadSetting(format!("-U wants {name} in the environment"));
-            let id = variables.number(name, u64::from(u32::MAX) - 1)?;
+            let id = variables.number(name, 0, u64::from(u32::MAX) - 1)?;
             id.map(|id| id as u32).ok_or_else(missing)
         };
         (uid, gid) = (id("UID")?, id("GID")?);
@@ -140,10 +140,10 @@ fn keeper_identity(
         None => None,
     };
     let uid = variables
-        .number("SSL_UID", most)?
+        .number("SSL_UID", 0, most)?
         .map(|id| Uid::from_raw(id as u32));
     let gid = variables
-        .number("SSL_GID", most)?
+        .number("SSL_GID", 0, most)?
         .map(|id| Gid::from_raw(id as u32));
     if let (Some(user), Some(uid)) = (&user, uid)
         && user.uid != uid

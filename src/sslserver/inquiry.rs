@@ -3,49 +3,52 @@
 //! than the connection is willing to.
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
 
-use super::connection::{Kit, Names, local};
-use super::counters::Denial;
+use super::admission::Arrival;
+use super::connection::Kit;
 use super::listener::{Listener, token};
 use super::log::Level;
+use super::refusal::Refusal;
 use crate::net::address::Network;
 use crate::net::proxy_header::Announced;
 use crate::privsep::message::{Answer, FromLookup, ToLookup, Wanted};
-use crate::rules::Verdict;
 
 /// The lookup process keeps the times; beyond this it is taken for dead.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A connection between accept and its rules.
+/// Whom a proxy announces. Nothing else is asked before that is known.
+pub const HEADER: Wanted = Wanted {
+    remote_name: false,
+    paranoid: false,
+    remote_info: false,
+    local_name: false,
+    proxy_header: true,
+};
+
+/// A connection about which somebody is asked.
 pub struct Inquiry {
-    pub kit: Kit,
-    pub stream: TcpStream,
-    pub remote: SocketAddr,
-    /// Whom it counts for meanwhile.
-    client: Network,
-    /// What the early rules said.
-    early: Verdict,
-    /// It begins with a PROXY header, without which it is nobody.
-    proxied: bool,
+    arrival: Arrival,
+    /// Whom it counts for meanwhile. `None`: it begins with a PROXY header, without which it is nobody.
+    client: Option<Network>,
     due: Instant,
 }
 
 impl Listener {
-    /// What is to be asked about a connection from there.
-    pub(super) fn wanted(&self, remote: SocketAddr) -> Wanted {
+    /// What is to be asked about a client.
+    pub(super) fn wanted(&self) -> Wanted {
         let options = &self.options;
         Wanted {
             remote_name: options.lookup,
             paranoid: options.lookup && options.paranoid,
             remote_info: options.ident,
             local_name: options.lookup && options.local_name.is_none(),
-            proxy_header: self.is_proxy(remote.ip()),
+            proxy_header: false,
         }
     }
 
@@ -55,57 +58,43 @@ impl Listener {
     }
 
     /// Asks, or goes on without an answer if nobody can be asked.
-    pub(super) fn inquire(
-        &mut self,
-        kit: Kit,
-        stream: TcpStream,
-        remote: SocketAddr,
-        early: Verdict,
-        accepted: Instant,
-    ) -> Option<Kit> {
-        let mut wanted = self.wanted(remote);
+    pub(super) fn inquire(&mut self, arrival: Arrival, wanted: Wanted) -> Option<Kit> {
         // Questions that nobody answers shall not take all the places before a handshake.
-        if self.inquiries.len() >= self.limits.unfinished / 2 {
-            wanted = Wanted {
-                proxy_header: wanted.proxy_header,
-                ..Wanted::default()
-            };
-        }
+        let enough = !wanted.proxy_header && self.inquiries.len() >= self.limits.unfinished / 2;
         let number = self.next;
         self.next += 1;
         let question = ToLookup {
             number,
             wanted,
-            local: local(&stream, remote),
-            remote,
+            local: arrival.local(),
+            remote: arrival.remote,
         };
-        let ends = [stream.as_fd()];
+        let ends = [arrival.stream.as_fd()];
         let ends = if wanted.proxy_header { &ends[..] } else { &[] };
         let lookup = self.roles.lookup.as_ref();
-        let asked = wanted != Wanted::default()
+        let asked = !enough
             && lookup.is_some_and(|lookup| lookup.channel.try_send(&question, ends).is_ok());
         if !asked && wanted.proxy_header {
-            let reason = "nobody can read its PROXY header now";
-            self.refuse_proxied(remote.ip(), reason);
-            return Some(kit);
+            let reason = "nobody can read its PROXY header now".into();
+            return self.refuse(arrival, &Refusal::NoHeader(reason));
         }
         if !asked {
-            return self.go_on(kit, stream, remote, early, Names::default(), accepted);
+            return self.go_on(arrival);
         }
-        let mut due = accepted + self.options.lookup_time + GRACE;
-        if wanted.proxy_header {
-            due += super::PROXY_PATIENCE;
-        }
-        let client = Network::of_client(remote.ip());
-        self.census.enter(client);
+        let (client, patience) = match wanted.proxy_header {
+            true => (None, super::PROXY_PATIENCE),
+            false => {
+                let client = Network::of_client(arrival.remote.ip());
+                self.census.enter(client);
+                self.unfinished.enter(client);
+                (Some(client), self.options.lookup_time)
+            }
+        };
+        let due = arrival.since + patience + GRACE;
         self.deadlines.insert((due, number));
         let inquiry = Inquiry {
-            kit,
-            stream,
-            remote,
+            arrival,
             client,
-            early,
-            proxied: wanted.proxy_header,
             due,
         };
         self.inquiries.insert(number, inquiry);
@@ -141,62 +130,48 @@ impl Listener {
         let Some(inquiry) = self.take_inquiry(number) else {
             return;
         };
-        let peer = inquiry.remote;
-        let mut names = Names {
-            local_name: answer.local_name.map(String::into_bytes),
-            host: answer.remote_name,
-            info: answer.remote_info,
-            ..Names::default()
-        };
-        let mut remote = peer;
+        let mut arrival = inquiry.arrival;
+        // The time for the answer was not the client's.
+        arrival.since = Instant::now();
         // Only a proxy may announce anybody, whatever the lookup process says.
-        let announced = match inquiry.proxied {
-            true => answer.announced,
-            false => Ok(Announced::Nothing),
+        let kit = match inquiry.client {
+            None => self.announced(arrival, answer.announced),
+            Some(_) => {
+                arrival.names.local_name = answer.local_name.map(String::into_bytes);
+                arrival.names.host = answer.remote_name;
+                arrival.names.info = answer.remote_info;
+                self.go_on(arrival)
+            }
         };
+        if kit.is_some() {
+            self.kit = kit;
+        }
+    }
+
+    /// Only now it is known whom the early rules are asked about, and everything after them.
+    fn announced(
+        &mut self,
+        mut arrival: Arrival,
+        announced: Result<Announced, String>,
+    ) -> Option<Kit> {
         match announced {
             Ok(Announced::Nothing) => {}
-            Ok(Announced::Ends {
-                remote: announced,
-                local,
-            }) => {
-                remote = announced;
-                names.local = Some(local);
-                names.proxy = Some(peer.ip());
+            Ok(Announced::Ends { remote, local }) => {
+                arrival.names.local = Some(local);
+                arrival.names.proxy = Some(arrival.remote.ip());
+                arrival.remote = remote;
             }
-            Err(reason) => {
-                self.refuse_proxied(peer.ip(), &reason);
-                self.kit = Some(inquiry.kit);
-                return;
-            }
+            Err(reason) => return self.refuse(arrival, &Refusal::NoHeader(reason)),
         }
-        let early = match inquiry.proxied {
-            // Only now it is known whom the early rules are asked about.
-            true => match self.judge_early(remote) {
-                Ok(early) => early,
-                Err(text) => {
-                    self.rules_unreadable(remote.ip(), &text);
-                    self.kit = Some(inquiry.kit);
-                    return;
-                }
-            },
-            false => inquiry.early,
-        };
-        let (kit, stream) = (inquiry.kit, inquiry.stream);
-        if inquiry.proxied {
-            // The lookup process waited on the same socket, and an application may get it (`-n`) that just reads.
-            let _ = stream.set_nonblocking(false);
-        }
-        // The time for the answer was not the client's; that for the handshake begins now.
-        if let Some(kit) = self.go_on(kit, stream, remote, early, names, Instant::now()) {
-            self.kit = Some(kit);
-        }
+        // The lookup process waited on the same socket, and an application may get it (`-n`) that just reads.
+        let _ = arrival.stream.set_nonblocking(false);
+        self.judge(arrival)
     }
 
     /// No answer in time: no name. A connection that is nobody without one is given up.
     fn unanswered(&mut self, number: u64) {
         let answer = match self.inquiries.get(&number) {
-            Some(inquiry) if inquiry.proxied => Answer::refusal("no PROXY header in time".into()),
+            Some(Inquiry { client: None, .. }) => Answer::refusal("no PROXY header in time".into()),
             Some(_) => Answer::nothing(),
             None => return,
         };
@@ -225,17 +200,10 @@ impl Listener {
     fn take_inquiry(&mut self, number: u64) -> Option<Inquiry> {
         let inquiry = self.inquiries.remove(&number)?;
         self.deadlines.remove(&(inquiry.due, number));
-        self.census.leave(inquiry.client);
-        Some(inquiry)
-    }
-
-    fn refuse_proxied(&mut self, ip: IpAddr, reason: &str) {
-        self.counters.deny(Denial::ProxyHeader);
-        if self.failures.admits(ip, Instant::now()) {
-            self.log.line(
-                Level::Warning,
-                format_args!("error: (110) no PROXY header from: {ip} {reason}"),
-            );
+        if let Some(client) = inquiry.client {
+            self.census.leave(client);
+            self.unfinished.leave(client);
         }
+        Some(inquiry)
     }
 }

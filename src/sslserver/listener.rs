@@ -30,6 +30,7 @@ use crate::net::address::Network;
 use crate::net::census::Census;
 use crate::net::flood::Spell;
 use crate::net::metrics::Metrics;
+use crate::net::rate::Rates;
 use crate::rules::RulesFile;
 use crate::sys::signal::Signals;
 use crate::tls::client::Demand;
@@ -106,6 +107,9 @@ pub struct Listener {
     pub(super) proxies: Vec<Network>,
     pub(super) applications: HashMap<Pid, u64>,
     pub(super) census: Census,
+    /// Those of them that have no application yet.
+    pub(super) unfinished: Census,
+    pub(super) rates: Rates,
     pub(super) running: usize,
     /// Established connections that wait for a place or a process, first come first served.
     pub(super) queue: VecDeque<u64>,
@@ -122,6 +126,10 @@ pub struct Listener {
     pub(super) accept_after: Option<Instant>,
     pub(super) start_after: Option<Instant>,
     pub(super) descriptors: Shortage,
+    /// Places for connections without an application.
+    pub(super) handshakes_short: Shortage,
+    /// Room to remember how often each client came.
+    pub(super) uncounted: Shortage,
     pub(super) applications_short: Shortage,
     pub(super) sessions_short: Shortage,
     pub(super) denials: Spell,
@@ -193,6 +201,8 @@ impl Listener {
             proxies: parts.proxies,
             applications: HashMap::new(),
             census: Census::default(),
+            unfinished: Census::default(),
+            rates: Rates::default(),
             running: 0,
             queue: VecDeque::new(),
             deadlines: BTreeSet::new(),
@@ -206,6 +216,8 @@ impl Listener {
             accept_after: None,
             start_after: None,
             descriptors: Shortage::default(),
+            handshakes_short: Shortage::default(),
+            uncounted: Shortage::default(),
             applications_short: Shortage::default(),
             sessions_short: Shortage::default(),
             denials: Spell::new("connections denied"),
@@ -300,6 +312,14 @@ impl Listener {
         }
         for (shortage, text) in [
             (&mut self.descriptors, "accepting connections again"),
+            (
+                &mut self.handshakes_short,
+                "below the handshake limit again",
+            ),
+            (
+                &mut self.uncounted,
+                "counting the rate of each client again",
+            ),
             (&mut self.applications_short, "starting applications again"),
             (&mut self.sessions_short, "making sessions again"),
         ] {
@@ -327,6 +347,8 @@ impl Listener {
             self.faults.due(),
             self.metrics_due(),
             self.descriptors.due(),
+            self.handshakes_short.due(),
+            self.uncounted.due(),
             self.applications_short.due(),
             self.sessions_short.due(),
         ];
@@ -341,6 +363,7 @@ impl Listener {
 
     /// Opens or shuts the gate: clients that cannot be served now wait in the kernel's queue.
     fn set_accepting(&mut self) {
+        self.tell_crowd();
         let now = Instant::now();
         if self.accept_after.is_some_and(|after| after <= now) {
             self.accept_after = None;
@@ -366,7 +389,7 @@ impl Listener {
             && self.homeless.is_empty()
             && self.accept_after.is_none()
             && self.running < self.limits.running
-            && self.connections.len() + self.inquiries.len() - self.running < self.limits.unfinished
+            && !self.is_crowded()
     }
 
     /// Pauses accepting for want of descriptors or memory.

@@ -24,6 +24,7 @@ mod log;
 mod notify;
 mod options;
 mod progress;
+mod refusal;
 mod renewal;
 mod roles;
 mod supervision;

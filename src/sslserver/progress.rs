@@ -201,6 +201,7 @@ impl Listener {
         let before = std::mem::replace(&mut connection.stage, running);
         self.applications.insert(pid, number);
         self.running += 1;
+        self.unfinished.leave(connection.client);
         self.log_status();
         let ip = remote.ip();
         self.log
@@ -388,8 +389,9 @@ impl Listener {
         }
         self.queue.retain(|&waiting| waiting != number);
         self.withdraw(number);
-        if is_running {
-            self.running -= 1;
+        match is_running {
+            true => self.running -= 1,
+            false => self.unfinished.leave(connection.client),
         }
     }
 

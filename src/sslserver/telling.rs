@@ -36,7 +36,7 @@ impl Listener {
     fn present(&self) -> Now {
         Now {
             running: self.running,
-            unfinished: self.connections.len() + self.inquiries.len() - self.running,
+            unfinished: self.count_unfinished(),
             memory: self.memory(),
         }
     }

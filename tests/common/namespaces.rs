@@ -3,6 +3,7 @@
 
 use super::peers::{must, run};
 use super::{LIMIT, say, without_root};
+use nix::sched::{CloneFlags, setns};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -58,6 +59,25 @@ impl Networks {
             }
         }
         Some(networks)
+    }
+
+    /// Another address at the end of a cable, in a /64 of its own or in one that is there.
+    pub fn add_address(&self, network: &str, link: &str, address: &str) {
+        let words = format!("-n {network} addr add {address}/64 dev {link} nodad");
+        must(ip(&words));
+    }
+
+    /// What a thread in one of them finds out.
+    pub fn inside<T: Send>(network: &str, what: impl FnOnce() -> T + Send) -> T {
+        let place = std::fs::File::open(format!("/run/netns/{network}")).expect("a network");
+        let enter = || setns(place, CloneFlags::CLONE_NEWNET).expect("as root");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                enter();
+                what()
+            });
+            thread.join().expect("no panic")
+        })
     }
 
     /// The words that run a program in one of them.

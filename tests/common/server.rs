@@ -5,7 +5,8 @@ use super::client::{Client, Dial};
 use super::process::Process;
 use super::program::Program;
 use super::tempdir::TempDir;
-use super::{LIMIT, Log};
+use super::{LIMIT, Log, eventually};
+use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::process::Command;
@@ -86,6 +87,18 @@ impl Server {
             );
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    /// Waits until so many connections have been let in, or are asked about, and have no application.
+    pub fn wait_for_unfinished(&self, number: usize) {
+        let line = "sslserver: counters * connections *";
+        let end = format!(" unfinished={number}");
+        eventually("connections without an application", || {
+            let before = self.log.count(line);
+            self.signal(Signal::SIGUSR1);
+            let told = self.log.wait_for_nth(line, before + 1);
+            told.ends_with(&end).then_some(())
+        });
     }
 
     /// Ends it as an administrator would and sees that nothing stays.

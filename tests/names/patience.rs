@@ -58,14 +58,14 @@ fn a_flood_of_questions_without_answers_keeps_nobody_out() {
     let setup = asking(dns.address).options(&["-t", "600", "-T", "600", "-b", "256"]);
     let server = setup.program(ENVIRONMENT).start();
     assert_eq!(host(&server, CLIENT).as_deref(), Some("client.example.org"));
-    // More than may wait for answers at once.
+    // More than may wait for answers at once, also when the lookup process is slow to take some of the questions.
     let address = |number| format!("127.0.{}.{}", 1 + number / 200, 1 + number % 200);
-    let flood: Vec<_> = (0..300)
+    let flood: Vec<_> = (0..400)
         .map(|number| server.dial().from(&address(number)).tcp())
         .collect();
     // They all were accepted: those about whom nobody could be asked any more have sessions.
     eventually("sessions", || {
-        (!server.roles("ssl-session").is_empty()).then_some(())
+        (server.roles("ssl-session").len() >= 400 - 256).then_some(())
     });
     for _ in 0..3 {
         assert_eq!(host(&server, CLIENT), None);

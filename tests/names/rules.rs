@@ -115,3 +115,57 @@ fn an_early_rule_gives_a_name_of_its_own() {
     assert_eq!(host(&server, CLIENT).as_deref(), Some("given.example.org"));
     assert_eq!(host(&server, OTHER).as_deref(), Some("other.example.org"));
 }
+
+/// How many of six connections, one after the other, are served.
+fn served(server: &Server) -> usize {
+    let connected = || server.dial().from(CLIENT).try_connect();
+    (0..6).filter(|_| connected().is_ok()).count()
+}
+
+#[test]
+fn a_connection_counts_once_for_its_rate_whoever_is_asked_about_it() {
+    let (dns, _) = recorder();
+    let rate = ":allow,RATE=\"3/3600\"\n";
+    for (early, rules, environment) in [
+        (Some(rate), None, ""),
+        (None, Some(rate), ""),
+        (None, None, "3/3600"),
+        (Some("127.0.0.9:deny\n"), Some(":allow\n"), "3/3600"),
+        (Some("127.0.0.9:deny\n"), Some(rate), "1/3600"),
+        (None, Some("=client.example.org:allow\n:deny\n"), "3/3600"),
+    ] {
+        let mut setup = asking(dns.address).env("RATE", environment);
+        for (option, rules) in [("-y", early), ("-x", rules)] {
+            if let Some(rules) = rules {
+                setup = setup.rules(option, rules);
+            }
+        }
+        let server = setup.start();
+        assert_eq!(served(&server), 3, "{early:?} {rules:?} {environment}");
+    }
+}
+
+#[test]
+fn a_name_lowers_a_rate_and_raises_none() {
+    let (dns, _) = recorder();
+    for (rate, count) in [("1/3600", 1), ("3/3600", 2), ("0", 2)] {
+        let rules = format!("=client.example.org:allow,RATE=\"{rate}\"\n:allow\n");
+        let setup = asking(dns.address).env("RATE", "2/3600");
+        let server = setup.rules("-x", &rules).start();
+        assert_eq!(served(&server), count, "{rate}");
+    }
+}
+
+#[test]
+fn handshakesip_counts_connections_about_which_somebody_is_asked() {
+    // Never answers.
+    let dns = crate::common::Responder::new(|_, _| Vec::new());
+    let setup = asking(dns.address).env("HANDSHAKESIP", "2");
+    let server = setup.options(&["-t", "600"]).start();
+    let held = [(); 2].map(|()| server.dial().from(CLIENT).tcp());
+    eventually("questions", || (dns.asked() >= 1).then_some(()));
+    assert!(server.dial().from(CLIENT).try_connect().is_err());
+    let line = "sslserver: warning: ip handshake limit of 2 exceeded for: 127.0.0.5";
+    server.log.wait_for(line);
+    drop(held);
+}

@@ -55,6 +55,82 @@ fn the_limits_of_rules_count_announced_clients() {
 }
 
 #[test]
+fn rate_and_handshakes_are_those_of_announced_clients_and_not_of_their_proxy() {
+    for (name, value) in [("RATE", "2/3600"), ("HANDSHAKESIP", "2")] {
+        let rules = format!(":allow,{name}=\"{value}\"\n");
+        for setup in [
+            setup().env(name, value),
+            setup().rules("-y", &rules),
+            setup().rules("-x", &rules),
+        ] {
+            let server = setup.program(&["cat"]).start();
+            let held = ["192.0.2.1", "192.0.2.2"].map(|source| {
+                [(); 2].map(|()| {
+                    let mut tcp = server.dial().tcp();
+                    tcp.write_all(&line(source)).expect("room");
+                    tcp
+                })
+            });
+            server.wait_for_unfinished(4);
+            for source in ["192.0.2.1", "192.0.2.2"] {
+                assert!(admitted(&server, source).is_none(), "{name} {source}");
+                let told = [
+                    format!("sslserver: deny * :{source}::56324 * exceeded"),
+                    format!("sslserver: warning: * exceeded for: {source}"),
+                ];
+                eventually("a line", || {
+                    told.iter()
+                        .any(|line| server.log.count(line) > 0)
+                        .then_some(())
+                });
+            }
+            assert!(admitted(&server, "192.0.2.3").is_some(), "{name}");
+            drop(held);
+        }
+    }
+}
+
+/// However many connections of a proxy wait for their headers, and whoever they are for.
+#[test]
+fn connections_without_their_header_yet_are_nobodys() {
+    let setup = setup().env("MAXCONIP", "2").env("HANDSHAKESIP", "2");
+    let server = setup.env("RATE", "2/3600").program(&["cat"]).start();
+    let held = [(); 5].map(|()| server.dial().tcp());
+    // Speaks for itself.
+    let mut own = try_announced(&server, b"PROXY UNKNOWN\r\n").expect("a place");
+    own.assert_echoes();
+    assert!(admitted(&server, "192.0.2.1").is_some());
+    drop(held);
+}
+
+/// Neighbours share a /64, and so a rate, but each has a name of its own.
+#[test]
+fn whoever_is_denied_or_comes_too_often_through_a_proxy_costs_no_question() {
+    let dns = Responder::new(|question, _| vec![question.simply(&name("client.example.org"))]);
+    let rules = "2001:db8:0:1::/64:deny\n";
+    let setup = crate::common::Setup::new().options(&["-h", "-l", "0"]);
+    let setup = setup.env("DNSCACHEIP", &dns.address.to_string());
+    let setup = setup.env("PROXYFROM", PROXY).env("RATE", "2/3600");
+    let server = setup.rules("-y", rules).rules("-x", ":allow\n").start();
+    let header = |ip| format!("PROXY TCP6 {ip} 2001:db8::ffff 56324 443\r\n");
+    for (ip, served, asked) in [
+        ("2001:db8::1", true, 1),
+        ("2001:db8::2", true, 2),
+        ("2001:db8::3", false, 2),
+        ("2001:db8:0:1::4", false, 2),
+        ("2001:db8:0:2::5", true, 3),
+    ] {
+        let client = try_announced(&server, header(ip).as_bytes());
+        assert_eq!((client.is_ok(), dns.asked()), (served, asked), "{ip}");
+    }
+    let line = "sslserver: warning: ip connection rate of 2/3600 exceeded for: 2001:db8::3";
+    server.log.wait_for(line);
+    server
+        .log
+        .wait_for("sslserver: deny * :2001:db8:0:1::4::56324");
+}
+
+#[test]
 fn rules_are_asked_about_the_announced_client() {
     let rules =
         "127.0.0.1:deny\n192.0.2.2:deny\n192.0.2.:allow,MARK=\"net\"\n:allow,MARK=\"rest\"\n";

@@ -55,6 +55,8 @@ fn limits_of_the_environment_and_of_rules_are_counted() {
     let rules = |text| Setup::new().rules("-x", text);
     second_is_denied(rules(":allow,MAXCONIP=\"1\"\n"), "denied maxconip");
     second_is_denied(rules(":allow,MAXCONNET=\"1/8\"\n"), "denied maxconnet");
+    second_is_denied(Setup::new().env("HANDSHAKESIP", "1"), "denied handshakesip");
+    second_is_denied(Setup::new().env("RATE", "1/60"), "denied rate");
 }
 
 #[test]

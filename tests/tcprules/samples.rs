@@ -43,6 +43,11 @@ fn every_sample_compiles_without_a_word() {
             "rule 2001:db8:bad::/48:\nset environment variable MAXCONIP=2\nset environment variable MAXCONNET=20/48\nallow connection\n",
         ),
         (
+            "rate",
+            &["203.0.113.9"],
+            "rule 203.0.113./24:\nset environment variable RATE=1/300\nset environment variable HANDSHAKESIP=2\nallow connection\n",
+        ),
+        (
             "example",
             &["127.0.0.1"],
             "rule 127.:\nset environment variable GREETING=Hello, IPv4 client of this machine\nset environment variable MAXCONIP=20\nallow connection\n",
@@ -82,6 +87,7 @@ fn every_sample_compiles_without_a_word() {
         "maxconip",
         "mixed",
         "open",
+        "rate",
         "starttls-smtp",
     ];
     assert_eq!(seen, all);
