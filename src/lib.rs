@@ -1,14 +1,16 @@
 //! A family of small programs around one TLS engine. Dependencies point one way:
-//! programs, privsep, tls + relay + rules, net, sys.
+//! programs, ucspi, privsep, tls + relay + rules, net, sys.
 
 pub mod net;
 pub mod privsep;
 pub mod relay;
 pub mod rules;
 pub mod sniproxy;
+pub mod sslclient;
 pub mod sslserver;
 pub mod stud;
 pub mod sys;
 pub mod tcprules;
 pub mod tls;
 pub mod tunnel;
+pub mod ucspi;

@@ -9,12 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// The letters behind a dash in `[ -13UX ] [ -c limit ]`.
-fn of_usage() -> BTreeSet<char> {
-    let outcome = common::run(
-        Command::new(env!("CARGO_BIN_EXE_sslserver")),
-        b"",
-        common::LIMIT,
-    );
+fn of_usage(program: &str) -> BTreeSet<char> {
+    let outcome = common::run(Command::new(program), b"", common::LIMIT);
     let usage = outcome
         .lines()
         .last()
@@ -42,14 +38,11 @@ fn of_page(page: &str) -> Vec<char> {
         .collect()
 }
 
-#[test]
-fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() {
-    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man/sslserver.8"))
-        .expect("the page");
-    let listed = of_page(&page);
+fn assert_listed(program: &str, name: &str) {
+    let listed = of_page(&page(name));
     let page: BTreeSet<char> = listed.iter().copied().collect();
     assert_eq!(
-        of_usage(),
+        of_usage(program),
         page,
         "usage line on the left, manual on the right"
     );
@@ -59,6 +52,16 @@ fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() 
         "an option has two items: {listed:?}"
     );
     assert!(page.len() > 30, "{page:?}");
+}
+
+#[test]
+fn every_option_of_the_usage_line_has_one_item_in_the_manual_and_no_other_has() {
+    assert_listed(env!("CARGO_BIN_EXE_sslserver"), "sslserver.8");
+}
+
+#[test]
+fn every_option_of_the_clients_usage_line_has_one_item_in_its_manual_and_no_other_has() {
+    assert_listed(env!("CARGO_BIN_EXE_sslclient"), "sslclient.1");
 }
 
 /// The long and short names of the items of a section that begin with an option: `.It Fl f , -frontend Ns = Ns Ar file`.

@@ -1,7 +1,9 @@
-//! Addresses, host names, counts and rates of clients, listening sockets, what proxies announce and what we announce as one, and floods.
+//! Addresses, host names, counts and rates of clients, listening and connecting, what proxies announce and what we
+//! announce as one, and floods.
 
 pub mod address;
 pub mod census;
+pub mod dial;
 pub mod flood;
 pub mod host_name;
 pub mod inherited;

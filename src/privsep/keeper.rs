@@ -175,7 +175,10 @@ fn report(listener: &KeeperToListener, warnings: Vec<String>, verdict: FromKeepe
 }
 
 /// Reads up to NUL or the end.
-fn read_password(source: &OwnedFd, listener: &KeeperToListener) -> Result<Vec<u8>, String> {
+pub(super) fn read_password(
+    source: &OwnedFd,
+    listener: &KeeperToListener,
+) -> Result<Vec<u8>, String> {
     let failed = |reason: &str| format!("error: (111) unable to read password from FD3: {reason}");
     let deadline = Instant::now() + PASSWORD_PATIENCE;
     let mut password = Vec::new();

@@ -3,6 +3,7 @@
 pub mod attempts;
 pub mod backoff;
 pub mod channel;
+pub mod client;
 pub mod keeper;
 mod line;
 pub mod lookup;

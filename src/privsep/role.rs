@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
 
 use super::sandbox;
 use crate::sys::identity::{self, DropFailed, Identity};
@@ -55,4 +56,15 @@ pub fn confine(confinement: &Confinement) -> Result<(), DropFailed> {
     let _ = prctl::set_no_new_privs();
     let _ = prctl::set_dumpable(false);
     sandbox::confine_any().map_err(DropFailed)
+}
+
+/// Has this process killed when its parent ends, for roles that have no channel to notice it by. To be called after
+/// the ids have changed, which calls it off.
+pub fn end_with(parent: Pid) -> Result<(), String> {
+    let tied = prctl::set_pdeathsig(Signal::SIGKILL);
+    tied.map_err(|errno| format!("unable to watch the parent: {}", errno.desc()))?;
+    match getppid() == parent {
+        true => Ok(()),
+        false => Err("the parent is gone".into()),
+    }
 }

@@ -7,4 +7,5 @@ pub mod handshake;
 pub mod pipes;
 pub mod plain;
 pub mod pump;
+mod readiness;
 pub mod wheel;

@@ -12,6 +12,7 @@ use nix::poll::PollFlags;
 
 use super::buffer::{Buffer, Scratch};
 use super::plain::Plain;
+pub use super::readiness::Readiness;
 use crate::sys::descriptor::Ready;
 use crate::sys::stream::Stream;
 use crate::tls::stream::{Got, Tls, TlsError};
@@ -31,6 +32,8 @@ pub struct Pump<P> {
     /// A bare end of the peer's stream is no end of what it had to say.
     strict: bool,
     peer_ended: bool,
+    /// It ended without close_notify while the plain side was still listening.
+    was_cut: bool,
     /// close_notify and FIN are sent.
     closed: bool,
     gone: Option<Errno>,
@@ -38,32 +41,6 @@ pub struct Pump<P> {
     cut: Option<Errno>,
     received: u64,
     sent: u64,
-}
-
-/// What is known of a descriptor to be ready until a call says that it is not.
-#[derive(Clone, Copy, Debug)]
-pub struct Readiness {
-    pub readable: bool,
-    pub writable: bool,
-    /// Whatever is read now, an end follows: readiness for reading will not be announced again.
-    last: bool,
-    /// Nothing more can be said to it.
-    broken: bool,
-    /// The kernel has said something of it.
-    known: bool,
-}
-
-impl Default for Readiness {
-    /// Of a fresh descriptor: a write that finds no room will say so.
-    fn default() -> Readiness {
-        Readiness {
-            readable: false,
-            writable: true,
-            last: false,
-            broken: false,
-            known: false,
-        }
-    }
 }
 
 /// The descriptors of a pump with the events that it waits for: the TLS peer, the plain side's input and its output.
@@ -87,6 +64,7 @@ impl<P: Plain> Pump<P> {
             held: false,
             strict: false,
             peer_ended: false,
+            was_cut: false,
             closed: false,
             gone: None,
             cut: None,
@@ -170,6 +148,11 @@ impl<P: Plain> Pump<P> {
     /// The peer went away before the plain side was done, for this reason.
     pub fn peer_gone(&self) -> Option<Errno> {
         self.gone
+    }
+
+    /// What the plain side took for the peer's end was none that TLS knows.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut
     }
 
     /// The plain side broke off in the middle, for this reason.
@@ -348,8 +331,9 @@ impl<P: Plain> Pump<P> {
                 Ok(Got::Cut) if self.strict => {
                     return Err(TlsError("it ended without close_notify".into()));
                 }
-                Ok(Got::End | Got::Cut) => {
+                Ok(end @ (Got::End | Got::Cut)) => {
                     self.peer_ended = true;
+                    self.was_cut = end == Got::Cut && self.has_input();
                     return Ok(());
                 }
                 Err(error) => {
@@ -472,29 +456,5 @@ impl<P: Plain> Pump<P> {
             self.closed = true;
             self.socket.shut_write();
         }
-    }
-}
-
-impl Readiness {
-    pub fn take(&mut self, ready: Ready) {
-        self.readable |= ready.readable;
-        self.writable |= ready.writable;
-        self.last |= ready.ended || ready.hung_up || ready.broken;
-        self.broken |= ready.hung_up || ready.broken;
-        self.known = true;
-    }
-
-    /// After a read that gave less than it could, nothing more is there.
-    pub fn drained(&mut self, is_short: bool) {
-        self.readable = !is_short || self.last;
-    }
-
-    /// Whoever is at the other end has gone for good.
-    pub fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    pub fn is_known(&self) -> bool {
-        self.known
     }
 }

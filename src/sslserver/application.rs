@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, Pid, access};
 
 use super::config::{Config, Variables};
 use super::connection::{Pipes, Plain};
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use super::options::Options;
 use crate::sys::spawn::{self, Application, SpawnError, Spawner};
 
@@ -50,7 +50,7 @@ impl Launcher {
             },
             spawner: Spawner::default(),
             banner: options.banner.clone(),
-            inherited: Environment::inherited(variables.all()),
+            inherited: environment::inherited(variables.all()),
         })
     }
 

@@ -1,14 +1,8 @@
-//! The environment of an application: ours without what configures us, then what is known of the connection, what the
-//! rules say, and what TLS agreed on (sslserver-environ(7)).
+//! What of our own environment is not for applications, and what rules may set for them (sslserver-environ(7)).
 #![forbid(unsafe_code)]
 
-use std::ffi::CString;
-use std::net::SocketAddr;
-
-use nix::net::if_::if_indextoname;
-
-use super::connection::Names;
 use super::keysets;
+pub use crate::ucspi::environment::Environment;
 
 /// Variables that configure sslserver beside those of TLS. The application gets one only if a rule sets it.
 const OURS: [&str; 18] = [
@@ -32,158 +26,26 @@ const OURS: [&str; 18] = [
     "TICKETKEYFILE",
 ];
 
-/// What a session may say, by how the names begin.
-const TLS: [&str; 8] = [
-    "SSL_ALPN",
-    "SSL_CIPHER",
-    "SSL_CLIENT_",
-    "SSL_PROTOCOL",
-    "SSL_SERVER_",
-    "SSL_SESSION_ID",
-    "SSL_TLS_SNI",
-    "SSL_VERSION_",
-];
-
-/// Names and values in the order they were first set.
-#[derive(Clone, Default)]
-pub struct Environment {
-    variables: Vec<(Vec<u8>, Vec<u8>)>,
+/// What is left of our own environment for applications.
+pub fn inherited(ours: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Environment {
+    let is_setting = |name: &[u8]| {
+        let mut known = OURS.iter().chain(&keysets::NAMES);
+        known.any(|known| known.as_bytes() == name)
+    };
+    Environment::inherited(ours, is_setting)
 }
 
-impl Environment {
-    /// What is left of our own environment for applications.
-    pub fn inherited(ours: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Environment {
-        let foreign = |name: &[u8]| {
-            !OURS
-                .iter()
-                .chain(&keysets::NAMES)
-                .any(|known| known.as_bytes() == name)
-                && !name.starts_with(b"SSL")
-                && !name.starts_with(b"TCP")
-        };
-        Environment {
-            variables: ours.into_iter().filter(|(name, _)| foreign(name)).collect(),
+/// A rule's variables win over what is known of the connection, as in tcpserver, but never speak for TLS.
+pub fn rules<'a>(
+    environment: &mut Environment,
+    variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) {
+    let reserved: [&[u8]; 3] = [b"SSLCTLFD", b"SSLREADFD", b"SSLWRITEFD"];
+    for (name, value) in variables {
+        if !name.starts_with(b"SSL_") && !reserved.contains(&name) {
+            environment.set(name, value);
         }
     }
-
-    /// A later value replaces an earlier one. What execve(2) cannot pass on is left out.
-    pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let possible = !name.is_empty() && !name.contains(&b'=') && !name.contains(&0);
-        if !possible || value.contains(&0) {
-            return;
-        }
-        match self.variables.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = value.to_vec(),
-            None => self.variables.push((name.to_vec(), value.to_vec())),
-        }
-    }
-
-    /// What is known of the connection, under `SSL…` always and under `TCP…` if wanted.
-    pub fn connection(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        names: &Names,
-        local_name: Option<&[u8]>,
-        tcp: bool,
-    ) {
-        let six = remote.is_ipv6();
-        let protocol: &[u8] = match (tcp, six) {
-            (false, _) => b"TLS",
-            (true, false) => b"TCP",
-            (true, true) => b"TCP6",
-        };
-        self.set(b"PROTO", protocol);
-        let families = [("SSL", true), ("TCP", tcp), ("TCP6", tcp && six)];
-        if let Some(proxy) = names.proxy {
-            self.set(b"SSLPROXYIP", proxy.to_string().as_bytes());
-        }
-        let interface = match remote {
-            SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(interface(remote.scope_id())),
-            _ => None,
-        };
-        if let Some(interface) = &interface {
-            self.set(b"SSLINTERFACE", interface);
-            if tcp {
-                self.set(b"TCP6INTERFACE", interface);
-            }
-        }
-        for (family, _) in families.iter().filter(|(_, wanted)| *wanted) {
-            let mut fact = |name: &str, value: &[u8]| {
-                self.set(format!("{family}{name}").as_bytes(), value);
-            };
-            fact("LOCALIP", local.ip().to_string().as_bytes());
-            fact("LOCALPORT", local.port().to_string().as_bytes());
-            if let Some(name) = local_name {
-                fact("LOCALHOST", name);
-            }
-            if let Some(host) = &names.host {
-                fact("REMOTEHOST", host.as_bytes());
-            }
-            if let Some(info) = &names.info {
-                fact("REMOTEINFO", info);
-            }
-            fact("REMOTEIP", remote.ip().to_string().as_bytes());
-            fact("REMOTEPORT", remote.port().to_string().as_bytes());
-        }
-    }
-
-    /// A rule's variables win over what is known of the connection, as in tcpserver, but never speak for TLS.
-    pub fn rules<'a>(&mut self, variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) {
-        let reserved: [&[u8]; 3] = [b"SSLCTLFD", b"SSLREADFD", b"SSLWRITEFD"];
-        for (name, value) in variables {
-            if !name.starts_with(b"SSL_") && !reserved.contains(&name) {
-                self.set(name, value);
-            }
-        }
-    }
-
-    /// Where an application that begins in plain text finds its channels.
-    pub fn starttls(&mut self) {
-        use super::application::{CONTROL, READ, WRITE};
-        for (name, number) in [
-            ("SSLCTLFD", CONTROL),
-            ("SSLREADFD", READ),
-            ("SSLWRITEFD", WRITE),
-        ] {
-            self.set(name.as_bytes(), number.to_string().as_bytes());
-        }
-    }
-
-    /// Takes the block that a session sent. `false`: it tried to set something else, such as where an application
-    /// looks for its trusted certificates.
-    #[must_use]
-    pub fn tls(&mut self, block: &[u8]) -> bool {
-        let ours = |name: &[u8]| TLS.iter().any(|known| name.starts_with(known.as_bytes()));
-        for variable in block.split(|&byte| byte == 0).filter(|v| !v.is_empty()) {
-            let end = variable.iter().position(|&byte| byte == b'=');
-            match end {
-                Some(end) if ours(&variable[..end]) => {
-                    self.set(&variable[..end], &variable[end + 1..]);
-                }
-                _ => return false,
-            }
-        }
-        true
-    }
-
-    pub fn strings(&self) -> Vec<CString> {
-        let join = |(name, value): &(Vec<u8>, Vec<u8>)| {
-            let mut string = Vec::with_capacity(name.len() + value.len() + 2);
-            string.extend(name);
-            string.push(b'=');
-            string.extend(value);
-            // Inherited strings have no NUL, and `set` lets none in.
-            CString::new(string).ok()
-        };
-        self.variables.iter().filter_map(join).collect()
-    }
-}
-
-/// The name of an interface by its number.
-fn interface(number: u32) -> Vec<u8> {
-    let name = if_indextoname(number).map(CString::into_bytes);
-    name.unwrap_or_else(|_| b"[unknown]".to_vec())
 }
 
 #[cfg(test)]

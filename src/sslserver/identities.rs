@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
-use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -15,6 +14,8 @@ use super::options::Options;
 use crate::privsep::role::Confinement;
 use crate::privsep::sandbox;
 use crate::sys::identity::Identity;
+use crate::ucspi::identity::known;
+pub use crate::ucspi::identity::nobody;
 
 /// `-u`, `-g` and `-U`: the later of two does not matter, 0 is no change.
 pub fn application_ids(
@@ -175,22 +176,4 @@ fn keeper_identity(
         uid,
         gid: gid.unwrap_or_else(|| Gid::from_raw(uid.as_raw())),
     }))
-}
-
-fn known<T, E: Display>(kind: &str, name: &str, found: Result<Option<T>, E>) -> Result<T, Error> {
-    match found {
-        Ok(Some(entry)) => Ok(entry),
-        Ok(None) => Err(Error::fatal(format_args!("unknown {kind}: {name}"))),
-        Err(error) => Err(Error::fatal(format_args!(
-            "unable to look up {kind}: {name}: {error}"
-        ))),
-    }
-}
-
-fn nobody() -> Result<Identity, Error> {
-    let user = known("user", "nobody", User::from_name("nobody"))?;
-    Ok(Identity {
-        uid: user.uid,
-        gid: user.gid,
-    })
 }

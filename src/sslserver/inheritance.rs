@@ -12,9 +12,7 @@ use super::error::Error;
 use super::options::{self, Options};
 use crate::net::inherited;
 use crate::sys::descriptor;
-
-/// Where the password comes from with `-3`.
-const PASSWORD: RawFd = 3;
+use crate::ucspi::{PASSWORD, password};
 
 pub struct Inheritance {
     /// `-3`
@@ -27,18 +25,14 @@ pub struct Inheritance {
 
 impl Inheritance {
     pub fn take(options: &Options, variables: &Variables) -> Result<Inheritance, Error> {
-        let password = options.password.then_some(PASSWORD);
+        let third = options.password.then_some(PASSWORD);
         let mut socket = inherited::passed().map_err(Error::fatal)?;
         let mut newline = variables.get("NOTIFYFD").map(notify_number).transpose()?;
         if options.check {
             // By hand, nobody is there who would have opened them.
             (socket, newline) = (None, None);
         }
-        let wanted = [
-            ("-3", password),
-            ("LISTEN_FDS", socket),
-            ("NOTIFYFD", newline),
-        ];
+        let wanted = [("-3", third), ("LISTEN_FDS", socket), ("NOTIFYFD", newline)];
         for (place, (one, number)) in wanted.iter().enumerate() {
             let mut before = wanted[..place].iter();
             if let Some(number) = number
@@ -50,7 +44,7 @@ impl Inheritance {
             }
         }
         Ok(Inheritance {
-            password: password.map(take_password).transpose()?,
+            password: options.password.then(password).transpose()?,
             socket: socket
                 .map(|number| take_socket(number, options))
                 .transpose()?,
@@ -62,15 +56,6 @@ impl Inheritance {
 /// 0, 1 and 2 have other uses.
 fn notify_number(value: &[u8]) -> Result<RawFd, Error> {
     options::number("NOTIFYFD", value, 3, RawFd::MAX as u64).map(|number| number as RawFd)
-}
-
-fn take_password(number: RawFd) -> Result<OwnedFd, Error> {
-    descriptor::inherited(number).map_err(|errno| {
-        let reason = errno.desc();
-        Error::Fatal(format!(
-            "error: (111) unable to read password from FD3: {reason}"
-        ))
-    })
 }
 
 fn take_socket(number: RawFd, options: &Options) -> Result<TcpListener, Error> {

@@ -11,7 +11,6 @@ mod crew;
 mod dispatch;
 mod ending;
 pub mod environment;
-mod error;
 mod failure;
 mod identities;
 mod inheritance;
@@ -20,7 +19,6 @@ mod inside;
 mod keysets;
 mod limits;
 mod listener;
-mod log;
 mod notify;
 mod options;
 mod progress;
@@ -30,10 +28,8 @@ mod roles;
 mod supervision;
 mod telling;
 
-use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,14 +53,16 @@ use crate::net::metrics::Metrics;
 use crate::privsep::session::SessionSettings;
 use crate::privsep::{keeper, lookup, terminator};
 use crate::sys::signal::Signals;
-use crate::sys::{descriptor, service, signal};
+use crate::sys::{descriptor, signal};
+use crate::ucspi::options::port;
+use crate::ucspi::{error, log, program_name};
 
 /// A proxy writes its header at once.
 const PROXY_PATIENCE: Duration = Duration::from_secs(3);
 
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    let name = program_name(arguments.next());
+    let name = program_name(arguments.next(), "sslserver");
     if let Some(role) = inside::asked(std::env::args_os().skip(1)) {
         return inside::main(&role, name);
     }
@@ -170,14 +168,6 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     listener.run()
 }
 
-fn port(text: &str) -> Result<u16, Error> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return options::number("port", text.as_bytes(), 0, 65535).map(|port| port as u16);
-    }
-    service::port(text)
-        .ok_or_else(|| Error::fatal(format_args!("unable to figure out port number for: {text}")))
-}
-
 /// Where it listens, and how.
 fn place(options: &Options) -> Result<((BindAddress, u16), ListenOptions), Error> {
     let port = port(&options.port)?;
@@ -254,13 +244,4 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         password,
         options.shared,
     )
-}
-
-/// The name lines begin with: the last part of what we were called by.
-fn program_name(called: Option<OsString>) -> String {
-    let called = called.unwrap_or_default();
-    let name = Path::new(&called).file_name();
-    name.map_or("sslserver".into(), |name| {
-        name.to_string_lossy().into_owned()
-    })
 }

@@ -13,6 +13,8 @@ use super::error::Error;
 use super::log::Level;
 use crate::net::address::Family;
 use crate::tls::client::Demand;
+use crate::ucspi::options::illegal;
+pub use crate::ucspi::options::number;
 
 /// Options without an argument.
 const FLAGS: &str = "1346CUXpPhHrRoOdDqQvVeEsSnNmzZ";
@@ -269,29 +271,6 @@ impl Options {
         }
         Ok(())
     }
-}
-
-/// Reads a number that is wholly decimal and in range.
-pub fn number(what: &str, value: &[u8], least: u64, most: u64) -> Result<u64, Error> {
-    let text = String::from_utf8_lossy(value);
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = text.parse().ok().filter(|_| digits);
-    parsed
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| Error::BadNumber {
-            what: what.into(),
-            value: text.into_owned(),
-            least,
-            most,
-        })
-}
-
-/// Only a value where none is wanted gets here.
-fn illegal(error: lexopt::Error) -> Error {
-    Error::IllegalOption(match error {
-        lexopt::Error::UnexpectedValue { option, .. } => option.trim_start_matches('-').into(),
-        other => other.to_string(),
-    })
 }
 
 #[cfg(test)]

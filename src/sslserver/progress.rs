@@ -7,7 +7,9 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::application::{CONTROL, READ, WRITE};
 use super::connection::{Connection, Purpose, Running, Session, Stage, Waiting};
+use super::environment;
 use super::failure::Failure;
 use super::listener::Listener;
 use super::log::{Ends, Finished, Level, words};
@@ -146,14 +148,26 @@ impl Listener {
             .or(names.local_name.as_deref())
             .map(<[u8]>::to_vec);
         let local_name = local_name.as_deref();
-        let (local, remote) = (connection.local, connection.remote);
-        let tcp = self.options.tcp_environment;
-        environment.connection(local, remote, names, local_name, tcp);
+        let remote = connection.remote;
+        let ends = Ends {
+            local_name,
+            local: connection.local,
+            remote_name: names.host.as_deref(),
+            remote_info: names.info.as_deref(),
+            remote,
+        };
+        environment.connection(&ends, self.options.tcp_environment);
+        if let Some(proxy) = names.proxy {
+            environment.set(b"SSLPROXYIP", proxy.to_string().as_bytes());
+        }
         let pairs = connection.variables.iter();
-        environment.rules(pairs.map(|(name, value)| (&name[..], &value[..])));
+        environment::rules(
+            &mut environment,
+            pairs.map(|(name, value)| (&name[..], &value[..])),
+        );
         let proper = match &waiting.to {
             Purpose::Plain(_) => {
-                environment.starttls();
+                environment.starttls([CONTROL, READ, WRITE]);
                 true
             }
             Purpose::Encrypted { environment: block } => {
@@ -190,13 +204,6 @@ impl Listener {
             failed: false,
             encrypted: plain.is_none(),
         });
-        let ends = Ends {
-            local_name,
-            local,
-            remote_name: names.host.as_deref(),
-            remote_info: names.info.as_deref(),
-            remote,
-        };
         let ends = ends.to_string();
         let before = std::mem::replace(&mut connection.stage, running);
         self.applications.insert(pid, number);
@@ -290,7 +297,7 @@ impl Listener {
         let error = match &connection.ending {
             // Said already, or nothing to say.
             _ if running.failed || plain => None,
-            Some(Ending::Complete) => None,
+            Some(Ending::Complete | Ending::Cut) => None,
             // Only a captured session says so after its handshake.
             Some(Ending::Plain) => Some("the session broke the protocol".into()),
             Some(Ending::ClientGone(reason) | Ending::Broken(reason)) => Some(words(reason)),
@@ -427,7 +434,7 @@ fn end<'a>(running: &Running, ending: Option<&'a Ending>) -> (&'static str, &'a 
     match ending {
         // Why is in a line of its own.
         _ if running.failed => ("handshake_failed", ""),
-        Some(Ending::Complete) => ("complete", ""),
+        Some(Ending::Complete | Ending::Cut) => ("complete", ""),
         Some(Ending::ClientGone(reason)) => ("client_gone", reason),
         Some(Ending::Broken(reason)) => ("broken", reason),
         Some(Ending::Idle) => ("idle", ""),

@@ -25,8 +25,14 @@ impl Signals {
 
     /// The next signal that has arrived.
     pub fn next(&self) -> Option<Signal> {
+        self.next_with_source().map(|(signal, _)| signal)
+    }
+
+    /// The same, and whether a process sent it; otherwise it came from a terminal or the kernel itself.
+    pub fn next_with_source(&self) -> Option<(Signal, bool)> {
         let info = self.source.read_signal().ok()??;
-        Signal::try_from(info.ssi_signo as i32).ok()
+        let signal = Signal::try_from(info.ssi_signo as i32).ok()?;
+        Some((signal, info.ssi_code <= 0))
     }
 
     /// The mask that applications get.

@@ -3,7 +3,7 @@
 
 use openssl::asn1::{Asn1Object, Asn1TimeRef};
 use openssl::nid::Nid;
-use openssl::ssl::SslRef;
+use openssl::ssl::{NameType, SslRef};
 use openssl::x509::{X509NameRef, X509Ref};
 
 use super::choice;
@@ -57,7 +57,11 @@ pub fn session(variables: &mut Variables, ssl: &SslRef) {
             bits.algorithm.to_string().as_bytes(),
         );
     }
-    if let Some(name) = choice::asked(ssl) {
+    let name = match ssl.is_server() {
+        true => choice::asked(ssl),
+        false => ssl.servername_raw(NameType::HOST_NAME),
+    };
+    if let Some(name) = name {
         variables.set("SSL_TLS_SNI", name);
     }
     if let Some(protocol) = ssl.selected_alpn_protocol() {
@@ -76,14 +80,30 @@ pub fn client(variables: &mut Variables, ssl: &SslRef) {
     if let Some(shown) = &shown {
         certificate(variables, "SSL_CLIENT", shown);
         // The library's server side leaves the client's own certificate out.
-        for (number, link) in ssl.peer_cert_chain().into_iter().flatten().enumerate() {
-            let pem = link.to_pem().unwrap_or_default();
-            variables.set(&format!("SSL_CLIENT_CERT_CHAIN_{number}"), &pem);
-        }
+        chain(variables, "SSL_CLIENT", ssl);
     }
     // A certificate that is not good enough ends the handshake.
     let verdict: &[u8] = if shown.is_some() { b"SUCCESS" } else { b"NONE" };
     variables.set("SSL_CLIENT_VERIFY", verdict);
+}
+
+/// What the server showed, and what it was shown if it asked.
+pub fn server(variables: &mut Variables, ssl: &SslRef) {
+    if let Some(shown) = ssl.peer_certificate() {
+        certificate(variables, "SSL_SERVER", &shown);
+        chain(variables, "SSL_SERVER", ssl);
+    }
+    if let Some(ours) = ssl.certificate() {
+        certificate(variables, "SSL_CLIENT", ours);
+    }
+}
+
+/// The certificates that the peer sent.
+fn chain(variables: &mut Variables, prefix: &str, ssl: &SslRef) {
+    for (number, link) in ssl.peer_cert_chain().into_iter().flatten().enumerate() {
+        let pem = link.to_pem().unwrap_or_default();
+        variables.set(&format!("{prefix}_CERT_CHAIN_{number}"), &pem);
+    }
 }
 
 /// Everything about one certificate, under `prefix` (`SSL_SERVER`).

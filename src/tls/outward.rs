@@ -1,16 +1,15 @@
-//! TLS in the other direction: our connection to a backend, whose certificate is checked (`stud --client`).
+//! TLS in the other direction: our connection to a server, whose certificate is checked (`stud --client`, sslclient).
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslContext, SslMethod, SslMode, SslOptions, SslVerifyMode};
-use openssl::x509::X509;
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslMode, SslOptions};
 use openssl::x509::verify::X509CheckFlags;
 
-use super::client::Demand;
 use super::context::{Refused, limit, refused};
 use super::gate::Gate;
+use super::identity::Identity;
 use super::provider::ClientContext;
 use super::settings::Settings;
 
@@ -19,42 +18,66 @@ pub struct Outward {
     context: ClientContext,
 }
 
+/// What a server is told, and what its certificate must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// It is told which name is wanted (RFC 6066, 3), unless that is an address.
+    pub tell: bool,
+    /// Its certificate must be for that name or address.
+    pub check: bool,
+}
+
+impl Naming {
+    pub const FULL: Naming = Naming {
+        tell: true,
+        check: true,
+    };
+}
+
 impl Outward {
-    /// The servers' certificates must be traced back to one of these.
-    pub fn new(settings: &Settings, anchors: &[X509], demand: Demand) -> Result<Outward, Refused> {
+    /// `gate` is for the servers; whoever asks for our certificate is shown `identity`.
+    pub fn new(
+        settings: &Settings,
+        gate: &Gate,
+        identity: Option<&Identity>,
+    ) -> Result<Outward, Refused> {
         let general = refused("unable to create TLS context", "");
         let mut context = SslContext::builder(SslMethod::tls_client()).map_err(&general)?;
         context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
-        context.set_mode(SslMode::RELEASE_BUFFERS);
+        context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
         limit(&mut context, settings)?;
         if let Some(protocols) = &settings.alpn {
             context
                 .set_alpn_protos(protocols)
                 .map_err(refused("unable to set protocols", ""))?;
         }
-        Gate::new(demand, anchors, &[], &[])
-            .and_then(|gate| gate.use_by_default(&mut context))
+        gate.use_by_default(&mut context)
             .map_err(refused("unable to set up the check of servers", ""))?;
-        context.set_verify(match demand {
-            Demand::Nothing => SslVerifyMode::NONE,
-            _ => SslVerifyMode::PEER,
-        });
+        if let Some(identity) = identity {
+            identity
+                .use_by_default(&mut context)
+                .map_err(refused("unable to use certificate", ""))?;
+        }
         let context = ClientContext::new(context).map_err(general)?;
         Ok(Outward { context })
     }
 
-    /// A connection to this server: a name, which is told to it and must be in its certificate, or an address, which
-    /// must be in its certificate.
-    pub fn connection(&self, host: &str) -> Result<Ssl, ErrorStack> {
+    /// A connection to this server, a name or an address.
+    pub fn connection(&self, host: &str, naming: Naming) -> Result<Ssl, ErrorStack> {
         let host = host.trim_end_matches('.');
         let mut ssl = self.context.connection(host)?;
-        match host.parse::<IpAddr>() {
-            Ok(address) => ssl.param_mut().set_ip(address)?,
-            Err(_) => {
-                ssl.set_hostname(host)?;
-                let parameters = ssl.param_mut();
-                parameters.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
-                parameters.set_host(host)?;
+        let address = host.parse::<IpAddr>();
+        if address.is_err() && naming.tell {
+            ssl.set_hostname(host)?;
+        }
+        if naming.check {
+            let parameters = ssl.param_mut();
+            match address {
+                Ok(address) => parameters.set_ip(address)?,
+                Err(_) => {
+                    parameters.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+                    parameters.set_host(host)?;
+                }
             }
         }
         Ok(ssl)
@@ -69,6 +92,7 @@ mod tests {
 
     use super::*;
     use crate::tls::catalogue::Collector;
+    use crate::tls::client::Demand;
     use crate::tls::context::{Frontend, Purpose, server};
     use crate::tls::named::{Index, Order};
     use crate::tls::rig::{Made, Meeting, add, make, settings};
@@ -94,14 +118,16 @@ mod tests {
     }
 
     fn meet(outward: &Outward, host: &str, backend: &SslContext) -> Meeting {
-        let mut meeting = Meeting::new(outward.connection(host).unwrap(), backend);
+        let ssl = outward.connection(host, Naming::FULL).unwrap();
+        let mut meeting = Meeting::new(ssl, backend);
         meeting.go_on();
         meeting
     }
 
     fn outward(trusted: &Made) -> Outward {
         let anchors = std::slice::from_ref(&trusted.certificate);
-        Outward::new(&settings(), anchors, Demand::Valid).unwrap()
+        let gate = Gate::new(Demand::Valid, anchors, &[], &[]).unwrap();
+        Outward::new(&settings(), &gate, None).unwrap()
     }
 
     #[test]

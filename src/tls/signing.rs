@@ -1,6 +1,8 @@
 //! What a handshake signs, and nothing else: the keeper checks each request against this before it touches a key,
-//! so that a captured session cannot have a document, a client's proof or a bare digest signed.
+//! so that a captured session cannot have a document, a bare digest or, with a server's key, a client's proof signed.
 #![forbid(unsafe_code)]
+
+mod client;
 
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -35,7 +37,7 @@ pub mod scheme {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handshake {
     Tls13,
-    /// ServerKeyExchange of TLS 1.2 and older.
+    /// ServerKeyExchange or the client's CertificateVerify of TLS 1.2 and older.
     Older,
 }
 
@@ -51,7 +53,7 @@ pub enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Refusal::NotAHandshake => f.write_str("the message is no server handshake"),
+            Refusal::NotAHandshake => f.write_str("the message is no handshake of this side"),
             Refusal::Scheme(number) => {
                 write!(f, "signature scheme {number:#06x} is not for this key")
             }
@@ -60,7 +62,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Signs a handshake message with the padding and digest that key and message call for.
+/// Signs a server's handshake message with the padding and digest that key and message call for.
 /// SHA-1 is used only where `oldest` lets a protocol older than TLS 1.2 in.
 pub fn sign(
     key: &PKeyRef<Private>,
@@ -69,6 +71,28 @@ pub fn sign(
     oldest: Version,
 ) -> Result<Vec<u8>, Refusal> {
     let handshake = recognise(message).ok_or(Refusal::NotAHandshake)?;
+    sign_as(handshake, key, number, message, oldest)
+}
+
+/// The same for a client that showed this certificate (DER).
+pub fn prove(
+    key: &PKeyRef<Private>,
+    number: u16,
+    message: &[u8],
+    oldest: Version,
+    certificate: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    let handshake = client::recognise(message, certificate).ok_or(Refusal::NotAHandshake)?;
+    sign_as(handshake, key, number, message, oldest)
+}
+
+fn sign_as(
+    handshake: Handshake,
+    key: &PKeyRef<Private>,
+    number: u16,
+    message: &[u8],
+    oldest: Version,
+) -> Result<Vec<u8>, Refusal> {
     let refused = Refusal::Scheme(number);
     let (id, digest, padding) = match number {
         scheme::RSA_MD5_SHA1 => (Id::RSA, md5_sha1(), Some(Padding::PKCS1)),
@@ -137,13 +161,20 @@ fn md5_sha1() -> Option<MessageDigest> {
 }
 
 fn recognise(message: &[u8]) -> Option<Handshake> {
-    let (head, rest) = message.split_at_checked(RANDOMS)?;
-    if head.iter().all(|&byte| byte == b' ')
-        && let Some(hash) = rest.strip_prefix(CONTEXT)
-    {
-        return matches!(hash.len(), 32 | 48).then_some(Handshake::Tls13);
+    if is_tls13(message, CONTEXT) {
+        return Some(Handshake::Tls13);
     }
+    let (_, rest) = message.split_at_checked(RANDOMS)?;
     (is_ecdhe(rest) || is_dhe(rest)).then_some(Handshake::Older)
+}
+
+/// 64 blanks, who signs, and a hash of the handshake so far.
+fn is_tls13(message: &[u8], context: &[u8]) -> bool {
+    let hash = message.split_at_checked(64).and_then(|(blanks, rest)| {
+        let are_blank = blanks.iter().all(|&byte| byte == b' ');
+        rest.strip_prefix(context).filter(|_| are_blank)
+    });
+    hash.is_some_and(|hash| matches!(hash.len(), 32 | 48))
 }
 
 /// ServerECDHParams with a named curve (RFC 8422, 5.4).

@@ -115,7 +115,12 @@ impl Tls {
         };
         match error.code() {
             ErrorCode::WANT_READ if self.stream.get_ref().ended => {
-                Err(TlsError("the client hung up".into()))
+                let peer = if self.ssl().is_server() {
+                    "client"
+                } else {
+                    "server"
+                };
+                Err(TlsError(format!("the {peer} hung up")))
             }
             ErrorCode::WANT_READ => Ok(Shake::More),
             ErrorCode::WANT_CLIENT_HELLO_CB => Ok(Shake::Suspended),

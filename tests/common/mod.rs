@@ -8,6 +8,7 @@
 )]
 
 pub mod backend;
+pub mod caller;
 pub mod client;
 pub mod daemon;
 pub mod dnsmasq;
@@ -28,6 +29,7 @@ pub mod stud;
 pub mod tempdir;
 
 pub use backend::{Accepted, Backend, Serving};
+pub use caller::{Called, Caller};
 pub use client::{Client, Dial, End, Ending, showing};
 pub use daemon::Daemon;
 pub use dnsmasq::Dnsmasq;

@@ -1,6 +1,7 @@
 //! Every message between roles: a file for each role that the rest talk to, and here the channels by who sends to whom.
 #![forbid(unsafe_code)]
 
+mod client;
 mod keeper;
 pub mod lookup;
 pub mod resolver;
@@ -10,6 +11,7 @@ pub mod store;
 mod terminator;
 mod worker;
 
+pub use client::{Proof, ToSession};
 pub use keeper::{Chain, FromKeeper, Heritage, PublicPart, ToKeeper};
 pub use lookup::{Answer, FromLookup, ToLookup, Wanted};
 pub use session::{Ending, Facts, MAX_ENVIRONMENT, SessionReport};
@@ -31,6 +33,9 @@ pub type KeeperToTerminator = Channel<PublicPart, NewSession>;
 pub type TerminatorToKeeper = Channel<NewSession, PublicPart>;
 pub type SessionToKeeper = Channel<Request, Reply>;
 pub type KeeperToSession = Channel<Reply, Request>;
+/// For the session of a client, whose keeper has one certificate.
+pub type ProverToKeeper = Channel<Proof, ToSession>;
+pub type KeeperToProver = Channel<ToSession, Proof>;
 pub type ListenerToTerminator = Channel<ToTerminator, FromTerminator>;
 pub type TerminatorToListener = Channel<FromTerminator, ToTerminator>;
 pub type ListenerToLookup = Channel<ToLookup, FromLookup>;

@@ -66,6 +66,8 @@ impl Facts {
 pub enum Ending {
     /// Both sides said all they had to say.
     Complete,
+    /// The same, but the peer's end was no close_notify: somebody may have cut it off. Only clients tell.
+    Cut,
     /// The client went away before the application was done.
     ClientGone(String),
     /// The application never asked for TLS.
@@ -102,6 +104,7 @@ impl Message for SessionReport {
             } => {
                 let (tag, text) = match ending {
                     Ending::Complete => (b'C', ""),
+                    Ending::Cut => (b'T', ""),
                     Ending::ClientGone(reason) => (b'G', reason.as_str()),
                     Ending::Idle => (b'I', ""),
                     Ending::Plain => (b'P', ""),
@@ -136,6 +139,7 @@ impl Message for SessionReport {
                 let text = input.text()?;
                 let ending = match tag {
                     b'C' => Ending::Complete,
+                    b'T' => Ending::Cut,
                     b'G' => Ending::ClientGone(text),
                     b'I' => Ending::Idle,
                     b'P' => Ending::Plain,

@@ -47,6 +47,14 @@ pub fn confine_shared() -> Result<(), String> {
     calls::shared().apply()
 }
 
+/// For the roles of a client, which have read everything and work with what they hold.
+pub fn confine_client() -> Result<(), String> {
+    limits::no_processes();
+    limits::descriptors(NO_MORE);
+    close(&Reach::default())?;
+    calls::shared().apply()
+}
+
 /// For the lookup process: name servers and IDENT servers at these TCP ports; UDP is not told apart.
 pub fn confine_lookup(ports: &[u16], descriptors: u64) -> Result<(), String> {
     limits::no_processes();

@@ -1,4 +1,4 @@
-//! The handshake of a session, from the client's first byte, within its time.
+//! The handshake of a session, from the first byte, within its time.
 #![forbid(unsafe_code)]
 
 use std::net::TcpStream;
@@ -6,35 +6,34 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
-use openssl::ssl::SslContextRef;
 
 use crate::relay::buffer::Scratch;
 use crate::sys::socket::is_temporary;
 use crate::sys::{descriptor, words};
 use crate::tls::stream::{Shake, Tls, TlsError};
 
-/// How long a client that failed the handshake may take to read why.
+/// How long a peer that failed the handshake may take to read why.
 pub const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Shakes hands over this connection, which must be non-blocking.
 pub fn handshake(
-    context: &SslContextRef,
-    client: &TcpStream,
+    tls: &mut Tls,
+    peer: &TcpStream,
     deadline: Instant,
     scratch: &mut Scratch,
-) -> Result<Tls, TlsError> {
-    let mut tls = Tls::new(context).map_err(|stack| TlsError(stack.to_string()))?;
+) -> Result<(), TlsError> {
     loop {
         let step = tls.handshake();
         // Answers and alerts alike must leave before the verdict counts.
-        send(&mut tls, client, deadline)?;
+        send(tls, peer, deadline)?;
         match step {
-            Ok(Shake::Done) => return Ok(tls),
+            Ok(Shake::Done) => return Ok(()),
             // A session keeps no others' sessions, so it is never suspended.
             Ok(Shake::More | Shake::Suspended) => {}
             Err(error) => return Err(tls.explain(error)),
         }
-        wait(client, PollFlags::POLLIN, deadline)?;
-        match std::io::Read::read(&mut &*client, &mut scratch.wire) {
+        wait(peer, PollFlags::POLLIN, deadline)?;
+        match std::io::Read::read(&mut &*peer, &mut scratch.wire) {
             Ok(0) => tls.wire().ended = true,
             Ok(count) => tls.wire().input.append(&scratch.wire[..count]),
             Err(error) if is_temporary(&error) => {}
@@ -43,36 +42,36 @@ pub fn handshake(
     }
 }
 
-fn send(tls: &mut Tls, client: &TcpStream, deadline: Instant) -> Result<(), TlsError> {
+fn send(tls: &mut Tls, peer: &TcpStream, deadline: Instant) -> Result<(), TlsError> {
     while !tls.wire().output.is_empty() {
-        match std::io::Write::write(&mut &*client, tls.wire().output.as_slice()) {
+        match std::io::Write::write(&mut &*peer, tls.wire().output.as_slice()) {
             Ok(count) => tls.wire().output.consume(count),
-            Err(error) if is_temporary(&error) => wait(client, PollFlags::POLLOUT, deadline)?,
+            Err(error) if is_temporary(&error) => wait(peer, PollFlags::POLLOUT, deadline)?,
             Err(error) => return Err(TlsError(words::reason(&error))),
         }
     }
     Ok(())
 }
 
-fn wait(client: &TcpStream, events: PollFlags, deadline: Instant) -> Result<(), TlsError> {
+fn wait(peer: &TcpStream, events: PollFlags, deadline: Instant) -> Result<(), TlsError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(TlsError("timed out".into()));
     }
-    descriptor::wait([Some((client.as_fd(), events))], left)
+    descriptor::wait([Some((peer.as_fd(), events))], left)
         .map_err(|errno| TlsError(errno.desc().into()))?;
     Ok(())
 }
 
-/// Lets the client read the alert: closing with bytes unread would take it back.
-pub fn farewell(client: &TcpStream) {
-    if client.shutdown(std::net::Shutdown::Write).is_err() {
+/// Lets the peer read the alert: closing with bytes unread would take it back.
+pub fn farewell(peer: &TcpStream) {
+    if peer.shutdown(std::net::Shutdown::Write).is_err() {
         return;
     }
     let deadline = Instant::now() + FAREWELL;
     let mut waste = [0; 4096];
-    while wait(client, PollFlags::POLLIN, deadline).is_ok() {
-        match std::io::Read::read(&mut &*client, &mut waste) {
+    while wait(peer, PollFlags::POLLIN, deadline).is_ok() {
+        match std::io::Read::read(&mut &*peer, &mut waste) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) if is_temporary(&error) => {}

@@ -2,9 +2,9 @@
 //! descriptors. Whoever takes it over has one connection and at most one signature.
 #![forbid(unsafe_code)]
 
-mod handshake;
+pub(super) mod handshake;
 pub mod keeper;
-mod relay;
+pub(super) mod relay;
 pub mod starttls;
 
 use std::net::{IpAddr, TcpStream};
@@ -99,7 +99,12 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
     }
     provider::set_keeper(Some(Box::new(RemoteKeeper::new(keeper))));
     let mut scratch = Scratch::new();
-    let tls = match handshake(&service.context, &client, deadline, &mut scratch) {
+    let tls = Tls::new(&service.context).map_err(|stack| TlsError(stack.to_string()));
+    let tls = tls.and_then(|mut tls| {
+        handshake(&mut tls, &client, deadline, &mut scratch)?;
+        Ok(tls)
+    });
+    let tls = match tls {
         Ok(tls) => tls,
         Err(TlsError(reason)) => {
             let pid = std::process::id();
@@ -138,7 +143,11 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
 }
 
 /// Says how it ended, and leaves.
-fn finish(report: &SessionToListener, (received, sent): (u64, u64), ending: Ending) -> ! {
+pub(super) fn finish(
+    report: &SessionToListener,
+    (received, sent): (u64, u64),
+    ending: Ending,
+) -> ! {
     let finished = SessionReport::Finished {
         received,
         sent,

@@ -14,7 +14,7 @@ use crate::tls::catalogue::{Catalogue, Collector};
 use crate::tls::context::{self, Frontend, Purpose, Sessions};
 use crate::tls::gate::Gate;
 use crate::tls::named::{Index, Order};
-use crate::tls::outward::Outward;
+use crate::tls::outward::{Naming, Outward};
 use crate::tls::sessions::{self, Verdict};
 use crate::tls::stream::{Tls, TlsError};
 
@@ -35,8 +35,9 @@ pub fn build(orders: &Orders, keeper: &TerminatorToKeeper) -> Result<Contexts, S
     if orders.client {
         let outward = orders.frontends.iter().map(|frontend| {
             let anchors = authorities(&lists, frontend.gate);
-            Outward::new(&frontend.settings, anchors, frontend.gate.demand)
-                .map_err(|refused| refused.to_string())
+            let gate = Gate::new(frontend.gate.demand, anchors, &[], &[])
+                .map_err(|stack| format!("unable to set up the check of servers: {stack}"))?;
+            Outward::new(&frontend.settings, &gate, None).map_err(|refused| refused.to_string())
         });
         return outward.collect::<Result<_, _>>().map(Contexts::Outward);
     }
@@ -158,7 +159,7 @@ impl Contexts {
     pub fn connect(&self, frontend: u16, host: &str) -> Result<Tls, TlsError> {
         match self {
             Contexts::Outward(contexts) => {
-                let ssl = contexts[usize::from(frontend)].connection(host);
+                let ssl = contexts[usize::from(frontend)].connection(host, Naming::FULL);
                 ssl.and_then(Tls::from_ssl).map_err(|stack| failed(&stack))
             }
             Contexts::Inward(_) => Err(TlsError("no authorities for backends".into())),

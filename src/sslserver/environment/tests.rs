@@ -1,8 +1,8 @@
 use super::*;
 
-fn inherited(pairs: &[(&str, &str)]) -> Environment {
+fn left(pairs: &[(&str, &str)]) -> Environment {
     let own = |&(name, value): &(&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
-    Environment::inherited(pairs.iter().map(own))
+    inherited(pairs.iter().map(own))
 }
 
 fn lines(environment: &Environment) -> Vec<String> {
@@ -13,17 +13,9 @@ fn lines(environment: &Environment) -> Vec<String> {
         .collect()
 }
 
-fn connected(remote: &str, tcp: bool) -> Environment {
-    let mut environment = Environment::default();
-    let local = "192.0.2.1:993".parse().unwrap();
-    let names = Names::default();
-    environment.connection(local, remote.parse().unwrap(), &names, Some(b"mail"), tcp);
-    environment
-}
-
 #[test]
 fn settings_of_ours_and_stale_facts_stay_behind() {
-    let environment = inherited(&[
+    let environment = left(&[
         ("PATH", "/bin"),
         ("KEYFILE", "/etc/key"),
         ("SSL_CHROOT", "/var"),
@@ -36,43 +28,17 @@ fn settings_of_ours_and_stale_facts_stay_behind() {
 }
 
 #[test]
-fn an_ipv4_client_has_tcp_and_ssl_names() {
-    let lines = lines(&connected("192.0.2.9:5", true));
-    assert_eq!(lines[0], "PROTO=TCP");
-    for line in [
-        "SSLREMOTEIP=192.0.2.9",
-        "TCPREMOTEPORT=5",
-        "TCPLOCALHOST=mail",
-    ] {
-        assert!(lines.iter().any(|known| known == line), "{line}");
-    }
-    assert!(!lines.iter().any(|line| line.starts_with("TCP6")));
-}
-
-#[test]
-fn an_ipv6_client_has_tcp6_names_too() {
-    let lines = lines(&connected("[2001:db8::1]:5", true));
-    assert_eq!(lines[0], "PROTO=TCP6");
-    assert!(lines.iter().any(|line| line == "TCP6REMOTEIP=2001:db8::1"));
-}
-
-#[test]
-fn without_tcp_names_the_protocol_is_tls() {
-    let lines = lines(&connected("[2001:db8::1]:5", false));
-    assert_eq!(lines[0], "PROTO=TLS");
-    assert!(!lines.iter().any(|line| line.starts_with("TCP")));
-}
-
-#[test]
 fn rules_win_over_facts_but_never_speak_for_tls() {
-    let mut environment = connected("192.0.2.9:5", true);
-    environment.rules([
+    let mut environment = Environment::default();
+    environment.set(b"TCPLOCALHOST", b"mail");
+    let variables = [
         (&b"TCPLOCALHOST"[..], &b"movie.example"[..]),
         (b"SSL_PROTOCOL", b"forged"),
         (b"SSLCTLFD", b"0"),
         (b"RELAYCLIENT", b""),
         (b"", b"nameless"),
-    ]);
+    ];
+    rules(&mut environment, variables);
     let lines = lines(&environment);
     assert!(
         lines
@@ -86,17 +52,4 @@ fn rules_win_over_facts_but_never_speak_for_tls() {
             .any(|line| line.starts_with("SSL_") || line.starts_with("SSLCTL"))
     );
     assert!(!lines.iter().any(|line| line.contains("nameless")));
-}
-
-#[test]
-fn a_session_can_set_nothing_but_tls_variables() {
-    let mut environment = Environment::default();
-    assert!(environment.tls(b"SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=X\0"));
-    assert_eq!(
-        lines(&environment),
-        ["SSL_PROTOCOL=TLSv1.3", "SSL_CIPHER=X"]
-    );
-    assert!(!environment.tls(b"SSL_CIPHER=X\0LD_PRELOAD=/tmp/x\0"));
-    assert!(!environment.tls(b"SSL_CERT_FILE=/tmp/x\0"));
-    assert!(!environment.tls(b"SSL_WITHOUT_VALUE\0"));
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 /// Wrong use: the command line or a setting.
 pub const USAGE: u8 = 100;
+/// The other side is not there, or not whom it must be.
+pub const DROPPED: u8 = 110;
 /// The system or a file is in the way; another try may succeed.
 pub const TEMPORARY: u8 = 111;
 
@@ -23,6 +25,8 @@ pub enum Error {
     Incomplete,
     /// With upstream's class and code in front, as another role sent it or as a step of the start puts it.
     Fatal(String),
+    /// The same of the other side of a connection.
+    Dropped(String),
 }
 
 impl Error {
@@ -30,9 +34,14 @@ impl Error {
         Error::Fatal(format!("fatal: ({TEMPORARY}) {text}"))
     }
 
+    pub fn dropped(text: impl fmt::Display) -> Error {
+        Error::Dropped(format!("error: ({DROPPED}) {text}"))
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Fatal(_) => TEMPORARY,
+            Error::Dropped(_) => DROPPED,
             _ => USAGE,
         }
     }
@@ -48,7 +57,10 @@ impl Error {
 
     /// The usage line helps with these.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Error::Fatal(_) | Error::BadSetting(_))
+        !matches!(
+            self,
+            Error::Fatal(_) | Error::Dropped(_) | Error::BadSetting(_)
+        )
     }
 }
 
@@ -68,7 +80,7 @@ impl fmt::Display for Error {
             ),
             Error::BadSetting(text) => write!(f, "usage: {text}"),
             Error::Incomplete => f.write_str("usage: host, port and program are wanted"),
-            Error::Fatal(text) => f.write_str(text),
+            Error::Fatal(text) | Error::Dropped(text) => f.write_str(text),
         }
     }
 }
