@@ -7,8 +7,8 @@ use sslserver::privsep::message::resolver::Resolved;
 use sslserver::privsep::message::store::ServerAddresses;
 use sslserver::privsep::message::{
     Found, FromKeeper, FromLookup, FromTerminator, FromWorker, Heritage, NewSession, NewWorker,
-    PublicPart, Reply, Request, SessionReport, StoreReport, ToKeeper, ToLookup, ToStore,
-    ToTerminator, ToWorker,
+    Proof, PublicPart, Reply, Request, SessionReport, StoreReport, ToKeeper, ToLookup, ToSession,
+    ToStore, ToTerminator, ToWorker,
 };
 use sslserver::tls::tickets::{self, TicketSecrets};
 
@@ -23,7 +23,7 @@ macro_rules! kinds {
 
 kinds! {
     Found FromKeeper FromLookup FromTerminator FromWorker Heritage NewSession NewWorker PublicPart Reply Request Resolved
-    ServerAddresses SessionReport StoreReport ToKeeper ToLookup ToStore ToTerminator ToWorker
+    ServerAddresses SessionReport StoreReport ToKeeper ToLookup ToStore ToTerminator ToWorker Proof ToSession
 }
 
 /// The first byte is the number of the type.

@@ -53,7 +53,7 @@ pub enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Refusal::NotAHandshake => f.write_str("the message is no handshake of this side"),
+            Refusal::NotAHandshake => f.write_str("the message is no server handshake"),
             Refusal::Scheme(number) => {
                 write!(f, "signature scheme {number:#06x} is not for this key")
             }

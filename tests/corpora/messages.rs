@@ -68,7 +68,19 @@ fn seeds() -> Seeds {
     of_the_lookup(&mut seeds);
     of_workers(&mut seeds);
     of_the_store(&mut seeds);
+    of_a_client(&mut seeds);
     seeds
+}
+
+fn of_a_client(seeds: &mut Seeds) {
+    let proof = Proof {
+        scheme: 0x0403,
+        message: b"transcript".to_vec(),
+    };
+    seeds.add("signed", proof);
+    let chain = vec![b"our own".to_vec(), b"its signer's".to_vec()];
+    seeds.add("chain", ToSession::Chain(chain));
+    seeds.add("signature", ToSession::Signature(vec![1; 64]));
 }
 
 fn of_the_keeper(seeds: &mut Seeds) {

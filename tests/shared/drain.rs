@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::common::Dial;
-use crate::role::{Setup, Side};
+use crate::role::{Setup, Side, Wishes};
 use sslserver::privsep::message::{Ending, SessionReport};
 use std::io::{Read, Write};
 
@@ -52,7 +52,10 @@ fn a_handshake_whose_listener_is_gone_is_dropped_and_others_go_on() {
     let mut there = role.connect();
     let mut client = there.tls();
     role.established(&there);
-    let mut side = role.connect();
+    let mut side = role.connect_as(&Wishes {
+        patience: 600_000,
+        ..Wishes::default()
+    });
     let mut silent = side.take_client();
     role.leave();
     assert_eq!(silent.read(&mut [0; 1]).expect("an end"), 0);

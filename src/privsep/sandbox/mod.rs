@@ -49,9 +49,8 @@ pub fn confine_shared() -> Result<(), String> {
 
 /// For the roles of a client, which have read everything and work with what they hold.
 pub fn confine_client() -> Result<(), String> {
-    limits::no_processes();
-    limits::descriptors(NO_MORE);
     close(&Reach::default())?;
+    confine_child();
     calls::shared().apply()
 }
 

@@ -49,7 +49,6 @@ impl Shared<'_> {
             number: order.number,
             phase: Phase::Plain(Box::new(parts)),
             client: Readiness::default(),
-            is_delayed: control.is_some(),
             control,
             descriptors,
             kept: 0,

@@ -20,9 +20,7 @@ pub struct Connection {
     pub phase: Phase,
     /// What is known of the client's socket before there is a pump.
     pub client: Readiness,
-    /// It begins in plain text, and the application has the client's socket too.
-    pub is_delayed: bool,
-    /// Where that application says when TLS begins. To it the end of this is the sign of failure.
+    /// Where an application that begins in plain text says when TLS begins. To it the end of this is the sign of failure.
     pub control: Option<OwnedFd>,
     /// How many descriptors came with it.
     pub descriptors: usize,

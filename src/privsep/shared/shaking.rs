@@ -108,7 +108,8 @@ impl Shared<'_> {
         for token in self.connections.tokens() {
             if let Some(connection) = self.connections.get(token)
                 && let Phase::Shaking(_) = connection.phase
-                && !connection.is_delayed
+                // It has its application already.
+                && connection.control.is_none()
             {
                 self.forget(token);
             }

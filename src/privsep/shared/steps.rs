@@ -111,7 +111,7 @@ impl Shared<'_> {
         }
     }
 
-    /// Parts with a client that is to read why. The application sees the end at once.
+    /// Parts with a client that is to read why. The application's pipes are closed before anybody is told.
     pub(super) fn part(&mut self, token: Token, report: SessionReport) {
         let client = match self.take_phase(token) {
             Phase::Plain(parts) => Some(parts.client),
@@ -120,9 +120,6 @@ impl Shared<'_> {
             Phase::Leaving(client) => Some(client),
             Phase::Over => None,
         };
-        if let Some(connection) = self.connections.get_mut(token) {
-            connection.control = None;
-        }
         self.report(token, report);
         let Some(client) = client else {
             return self.forget(token);
@@ -156,7 +153,7 @@ impl Shared<'_> {
         };
         self.scratch.account(0, connection.kept);
         self.taken -= connection.descriptors;
-        if !connection.is_delayed {
+        if connection.control.is_none() {
             return;
         }
         let client = match connection.phase {
