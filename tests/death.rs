@@ -4,11 +4,14 @@
 mod common;
 
 use common::keys::{encrypted, leaf};
-use common::{Kind, Setup, eventually};
+use common::{Kind, Setup, eventually, without_own_processes};
 use nix::sys::signal::Signal;
 
 #[test]
 fn the_death_of_a_session_costs_its_own_connection_only() {
+    if without_own_processes("the_death_of_a_session_costs_its_own_connection_only") {
+        return;
+    }
     let server = Setup::new().start();
     let mut first = server.connect();
     first.assert_echoes();
@@ -67,6 +70,10 @@ fn a_dead_keeper_is_said_in_one_line_and_replaced_and_connections_go_on() {
 
 #[test]
 fn a_dead_terminator_is_said_in_one_line_and_replaced_and_connections_go_on() {
+    let test = "a_dead_terminator_is_said_in_one_line_and_replaced_and_connections_go_on";
+    if without_own_processes(test) {
+        return;
+    }
     restarts("ssl-terminator", "terminator");
 }
 

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Client, Ending, Server, Setup, eventually, pattern, without_root};
+use common::{
+    Client, Ending, Server, Setup, eventually, pattern, without_own_processes, without_root,
+};
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
@@ -113,9 +115,7 @@ fn c_makes_further_connections_wait_until_one_ends() {
 fn forty_silent_clients_do_not_keep_the_next_from_being_served() {
     let server = Setup::new().start();
     let silent: Vec<TcpStream> = (0..40).map(|_| server.dial().tcp()).collect();
-    eventually("sessions of the silent", || {
-        (server.roles("ssl-session").len() == 40).then_some(())
-    });
+    server.wait_for_sessions(40);
     let mut served: Vec<Client> = (0..5)
         .map(|_| admitted(&server, "127.0.0.1").expect("served"))
         .collect();
@@ -248,7 +248,8 @@ fn running_out_of_descriptors_is_said_once_and_passes() {
 
 #[test]
 fn running_out_of_processes_is_said_once_and_passes() {
-    if without_root("running_out_of_processes_is_said_once_and_passes") {
+    let test = "running_out_of_processes_is_said_once_and_passes";
+    if without_root(test) || without_own_processes(test) {
         return;
     }
     // The limit counts the processes of a user, so this one is the test's own.

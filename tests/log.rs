@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Kind, Setup};
+use common::{Kind, Process, Setup, session};
 
 /// The lines about connections, without what is said at the start and in the end.
 fn about_connections(lines: &[String]) -> Vec<String> {
@@ -175,15 +175,15 @@ fn the_status_is_the_wait_status_of_the_application() {
 fn a_failed_handshake_names_the_session_and_the_reason() {
     let server = Setup::new().start();
     let mut tcp = server.dial().tcp();
-    let session = server.role("ssl-session").pid;
+    server.wait_for_sessions(1);
+    let sessions = server.roles(session());
     std::io::Write::write_all(&mut tcp, b"rubbish rubbish rubbish").expect("sending");
-    let line =
-        format!("sslserver: fatal: (111) unable to accept TLS from: 127.0.0.1 for pid: {session} ");
+    let line = "sslserver: fatal: (111) unable to accept TLS from: 127.0.0.1 for pid: ";
     let found = server.log.wait_for(&format!("{line}*"));
-    assert!(
-        found.len() > line.len() && !found.contains("error:"),
-        "{found}"
-    );
+    let (pid, reason) = found[line.len()..].split_once(' ').expect("a reason");
+    let is_its = |session: &Process| session.pid.to_string() == pid;
+    assert!(sessions.iter().any(is_its), "{found}");
+    assert!(!reason.is_empty() && !reason.contains("error:"), "{found}");
     assert_eq!(server.log.count("sslserver: pid *"), 0, "no application");
     server.wait_until_idle();
 }

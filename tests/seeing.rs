@@ -13,41 +13,11 @@ mod finished;
 #[path = "seeing/metrics.rs"]
 mod metrics;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use common::server::Counters;
 use common::{Client, LIMIT, Server};
-use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
-
-/// Group and key, and the number.
-type Counters = BTreeMap<String, u64>;
-
-/// The last group that is said.
-const LAST: &str = "sslserver: counters * memory *";
-
-/// Asks for the counters and takes them from the log.
-fn counters(server: &Server) -> Counters {
-    let before = server.log.count(LAST);
-    server.signal(Signal::SIGUSR1);
-    server.log.wait_for_nth(LAST, before + 1);
-    let pid = server.role("sslserver").pid;
-    let begin = format!("sslserver: counters {pid} ");
-    let mut counters = Counters::new();
-    for line in server.log.lines() {
-        let Some((group, rest)) = line
-            .strip_prefix(&begin)
-            .and_then(|line| line.split_once(' '))
-        else {
-            continue;
-        };
-        for pair in rest.split(' ') {
-            let (key, value) = pair.split_once('=').expect("key=value");
-            counters.insert(format!("{group} {key}"), value.parse().expect("a number"));
-        }
-    }
-    counters
-}
 
 /// Waits until these are all counters but the memory that are not 0.
 fn assert_counted(server: &Server, expected: &[(&str, u64)]) {
@@ -57,7 +27,7 @@ fn assert_counted(server: &Server, expected: &[(&str, u64)]) {
         .collect();
     let end = Instant::now() + LIMIT;
     loop {
-        let mut found = counters(server);
+        let mut found = server.counters();
         found.retain(|key, value| *value != 0 && !key.starts_with("memory "));
         if found == expected {
             return;

@@ -4,9 +4,11 @@
 use super::client::{Client, Dial};
 use super::process::Process;
 use super::program::Program;
+use super::setup::shared;
 use super::tempdir::TempDir;
 use super::{LIMIT, Log, eventually};
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::process::Command;
@@ -18,11 +20,33 @@ pub struct Server {
     pub address: SocketAddr,
     /// The line of `-1`.
     pub ready: String,
+    /// What stays while nobody is connected; with `-j` several processes in the place of the terminator.
+    roles: Vec<&'static str>,
 }
 
-/// What stays while nobody is connected; with `-j` several processes in the place of the terminator.
-const ROLES: [&str; 3] = ["ssl-keeper", "ssl-terminator", "sslserver"];
-const SHARED: [&str; 3] = ["ssl-keeper", "ssl-shared", "sslserver"];
+/// What those are called that take clients from the listener.
+pub fn terminator() -> &'static str {
+    if shared().is_some() {
+        "ssl-shared"
+    } else {
+        "ssl-terminator"
+    }
+}
+
+/// What those are called that speak TLS with clients.
+pub fn session() -> &'static str {
+    if shared().is_some() {
+        "ssl-shared"
+    } else {
+        "ssl-session"
+    }
+}
+
+/// Group and key, and the number.
+pub type Counters = BTreeMap<String, u64>;
+
+/// The last group of counters that is said.
+pub const LAST_COUNTERS: &str = "sslserver: counters * memory *";
 
 impl Deref for Server {
     type Target = Program;
@@ -34,6 +58,7 @@ impl Deref for Server {
 
 impl Server {
     pub fn start(dir: TempDir, command: Command) -> Server {
+        let roles = roles(&command);
         let mut program = Program::start("sslserver", command);
         let Some(ready) = program.stdout.first(LIMIT) else {
             panic!("no readiness line, {}", program.explain(LIMIT));
@@ -44,6 +69,7 @@ impl Server {
             dir,
             address,
             ready,
+            roles,
         }
     }
 
@@ -73,9 +99,7 @@ impl Server {
             last.retain(|process| process.name != "ssl-lookup");
             let mut names: Vec<&str> = last.iter().map(|process| process.name.as_str()).collect();
             names.sort_unstable();
-            let is_alone = names == ROLES;
-            names.dedup();
-            (is_alone || names == SHARED).then_some(())
+            (names == self.roles).then_some(())
         };
         let end = std::time::Instant::now() + LIMIT;
         while idle(&mut last).is_none() {
@@ -91,14 +115,72 @@ impl Server {
 
     /// Waits until so many connections have been let in, or are asked about, and have no application.
     pub fn wait_for_unfinished(&self, number: usize) {
-        let line = "sslserver: counters * connections *";
-        let end = format!(" unfinished={number}");
         eventually("connections without an application", || {
-            let before = self.log.count(line);
-            self.signal(Signal::SIGUSR1);
-            let told = self.log.wait_for_nth(line, before + 1);
-            told.ends_with(&end).then_some(())
+            let there = self.counters()["connections unfinished"];
+            (there == number as u64).then_some(())
         });
+    }
+
+    /// Waits until so many clients are with whoever speaks TLS with them.
+    pub fn wait_for_sessions(&self, number: usize) {
+        eventually("sessions", || {
+            let there = match shared() {
+                None => self.roles("ssl-session").len(),
+                Some(_) => {
+                    let now = self.counters();
+                    (now["connections running"] + now["connections unfinished"]) as usize
+                }
+            };
+            (there == number).then_some(())
+        });
+    }
+
+    /// Kills all processes of this name that are there and waits for their end.
+    pub fn kill(&self, role: &str) -> Vec<Process> {
+        let all = eventually(role, || {
+            let mut all = self.roles(role);
+            all.retain(|process| process.state != 'Z');
+            (!all.is_empty()).then_some(all)
+        });
+        for process in &all {
+            process.send(Signal::SIGKILL);
+        }
+        eventually("their end", || {
+            all.iter().all(Process::is_gone).then_some(())
+        });
+        all
+    }
+
+    /// Waits for a process of this name that is not one of the old ones.
+    pub fn successor(&self, role: &str, old: &[Process]) -> Process {
+        eventually("another process", || {
+            let is_old = |one: &Process| old.iter().any(|old| old.pid == one.pid);
+            let mut all = self.roles(role).into_iter();
+            all.find(|one| !is_old(one) && one.state != 'Z')
+        })
+    }
+
+    /// Asks for the counters and takes them from the log.
+    pub fn counters(&self) -> Counters {
+        let before = self.log.count(LAST_COUNTERS);
+        self.signal(Signal::SIGUSR1);
+        self.log.wait_for_nth(LAST_COUNTERS, before + 1);
+        let pid = self.role("sslserver").pid;
+        let begin = format!("sslserver: counters {pid} ");
+        let mut counters = Counters::new();
+        for line in self.log.lines() {
+            let Some((group, rest)) = line
+                .strip_prefix(&begin)
+                .and_then(|line| line.split_once(' '))
+            else {
+                continue;
+            };
+            for pair in rest.split(' ') {
+                let (key, value) = pair.split_once('=').expect("key=value");
+                counters.insert(format!("{group} {key}"), value.parse().expect("a number"));
+            }
+        }
+        counters
     }
 
     /// Ends it as an administrator would and sees that nothing stays.
@@ -110,6 +192,20 @@ impl Server {
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.program.wait()
     }
+}
+
+/// The names of what stays of a server that was started so, in order.
+fn roles(command: &Command) -> Vec<&'static str> {
+    let mut words = command.get_args().skip_while(|word| *word != "-j").skip(1);
+    let number = words.next().map(|number| {
+        let number = number.to_str().and_then(|number| number.parse().ok());
+        number.expect("a number for -j")
+    });
+    let terminators = match number {
+        None => vec!["ssl-terminator"],
+        Some(number) => vec!["ssl-shared"; number],
+    };
+    [vec!["ssl-keeper"], terminators, vec!["sslserver"]].concat()
 }
 
 /// Where a client finds what `-1` says: `ADDRESS : PORT [LIMIT/PERIP]`.

@@ -5,7 +5,7 @@ use super::keys::{Kind, leaf};
 use super::peers::{self, Outcome, must};
 use super::server::Server;
 use super::tempdir::{TempDir, give};
-use super::{LIMIT, eventually};
+use super::{LIMIT, eventually, say};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -146,7 +146,7 @@ impl Setup {
         command
             .args(&words[1..])
             .args(&self.options)
-            .args(shared().into_iter().flatten())
+            .args(self.sharing())
             .arg(&self.host)
             .arg(&self.port)
             .args(&self.program);
@@ -158,6 +158,16 @@ impl Setup {
             command.stdin(input.try_clone().expect("a descriptor"));
         }
         command
+    }
+
+    /// What has sessions share processes, unless the test says itself whether they do.
+    fn sharing(&self) -> Vec<String> {
+        match shared() {
+            Some(number) if !self.options.iter().any(|option| option == "-j") => {
+                vec!["-j".to_owned(), number]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Starts it and waits until it serves.
@@ -172,10 +182,24 @@ impl Setup {
     }
 }
 
-/// `SHARED=n` in the environment of the tests runs all of them with `-j n`.
-fn shared() -> Option<[String; 2]> {
-    let number = std::env::var("SHARED").ok()?;
-    Some(["-j".to_owned(), number])
+/// The variable of the tests that has them start every server with so many processes for all sessions (`-j`).
+const SHARED: &str = "SSLSERVER_TESTS_SHARED";
+
+/// How many processes the sessions of a server share; `None`: each has its own.
+pub fn shared() -> Option<String> {
+    std::env::var(SHARED).ok()
+}
+
+/// True, said in a line of its own past the capture, where a test is about sessions that have a process each and the
+/// tests run with such that share some.
+pub fn without_own_processes(test: &str) -> bool {
+    let share = shared().is_some();
+    if share {
+        say(&format!(
+            "{test}: skipped: is about a process for each session"
+        ));
+    }
+    share
 }
 
 /// Compiles rules with the project's own compiler into the directory, in one step.

@@ -1,7 +1,7 @@
 //! Sets of rules when a role dies.
 
 use crate::common::keys::leaf;
-use crate::common::{Dial, Kind, LIMIT, Server, eventually};
+use crate::common::{Dial, Kind, LIMIT, Server, eventually, terminator};
 use crate::{certificate, pair, server, variables};
 use nix::sys::signal::Signal;
 use std::io::Write;
@@ -14,10 +14,8 @@ fn sets_of_rules_are_there_again_after_the_death_of_a_role() {
     let rules = format!("127.0.0.2:allow,{}\n:allow\n", variables(&setup, "two"));
     let server = setup.rules("-x", &rules).start();
     assert_eq!(certificate(&server, "127.0.0.2"), "two");
-    for role in ["ssl-terminator", "ssl-keeper", "ssl-terminator"] {
-        let old = server.role(role);
-        old.send(Signal::SIGKILL);
-        eventually("the end of it", || old.is_gone().then_some(()));
+    for role in [terminator(), "ssl-keeper", terminator()] {
+        server.kill(role);
         assert_eq!(certificate(&server, "127.0.0.2"), "two", "after {role}");
         assert_eq!(certificate(&server, "127.0.0.1"), "localhost");
     }
@@ -57,7 +55,7 @@ fn killed_while_waiting(role: &str) {
     eventually("three connections", || {
         (descriptors(&server) > before).then_some(())
     });
-    server.role(role).send(Signal::SIGKILL);
+    server.kill(role);
     server
         .log
         .wait_for("sslserver: warning: * ended by signal 9, starting another");
@@ -75,7 +73,7 @@ fn killed_while_waiting(role: &str) {
 
 #[test]
 fn connections_that_wait_for_their_set_outlive_the_terminator() {
-    killed_while_waiting("ssl-terminator");
+    killed_while_waiting(terminator());
 }
 
 #[test]
@@ -104,22 +102,22 @@ fn no_set_is_taken_for_another_when_a_client_wants_one_while_the_terminator_star
     // It is accepted, and nobody knows yet who it is.
     let mut proxy = Dial::to(server.address).from("127.0.0.9").tcp();
     assert_eq!(certificate(&server, "127.0.0.1"), "localhost");
-    let dead = server.role("ssl-terminator");
-    dead.send(Signal::SIGKILL);
+    let dead = server.kill(terminator());
     let limit = Instant::now() + LIMIT;
     let fresh = loop {
-        let mut all = server.roles("ssl-terminator").into_iter();
-        if let Some(fresh) = all.find(|one| one.pid != dead.pid && one.state != 'Z') {
+        let mut fresh = server.roles(terminator());
+        fresh.retain(|one| dead.iter().all(|dead| dead.pid != one.pid) && one.state != 'Z');
+        if fresh.len() == dead.len() {
             break fresh;
         }
         assert!(Instant::now() < limit, "no other terminator");
     };
     // It stands still before it is ready, while the client says who it is.
-    fresh.send(Signal::SIGSTOP);
+    fresh.iter().for_each(|one| one.send(Signal::SIGSTOP));
     proxy
         .write_all(b"PROXY TCP4 127.0.0.2 127.0.0.1 1000 2000\r\n")
         .expect("sent");
-    fresh.send(Signal::SIGCONT);
+    fresh.iter().for_each(|one| one.send(Signal::SIGCONT));
     server
         .log
         .wait_for("sslserver: warning: certificate has expired: *");

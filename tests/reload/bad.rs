@@ -3,7 +3,7 @@
 
 use super::{put, reload, renew, replace, serving, shown};
 use crate::common::keys::{authority, for_names};
-use crate::common::{Kind, Server, eventually};
+use crate::common::{Kind, Server, eventually, terminator};
 use nix::sys::signal::Signal;
 
 /// What the log says when the keys are read again, and that the old ones are served.
@@ -65,12 +65,9 @@ fn a_half_written_certificate_stays_out() {
 fn successors_that_die_leave_the_service_to_those_before_them() {
     let server = serving();
     renew(&server, "renewed");
-    let before = server.role("ssl-terminator").pid;
+    let before = server.roles(terminator());
     server.signal(Signal::SIGHUP);
-    let fresh = eventually("a successor", || {
-        let mut all = server.roles("ssl-terminator").into_iter();
-        all.find(|one| one.pid != before && one.state != 'Z')
-    });
+    let fresh = server.successor(terminator(), &before);
     // It may have taken over already; then it is replaced as any other.
     fresh.send(Signal::SIGKILL);
     server

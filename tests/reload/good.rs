@@ -30,9 +30,7 @@ fn a_client_in_the_middle_of_its_handshake_finishes_it_with_the_old_keys() {
     let server = serving();
     let early = server.dial().name("localhost");
     let tcp = early.tcp();
-    eventually("a session", || {
-        server.roles("ssl-session").into_iter().next()
-    });
+    server.wait_for_sessions(1);
     renew(&server, "renewed");
     reload(&server, 1);
     let mut client = early.over(tcp);

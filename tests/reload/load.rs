@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{renew, shown};
-use crate::common::{End, Ending, Server, Setup, eventually, without_root};
+use crate::common::{End, Ending, Process, Server, Setup, eventually, terminator, without_root};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,14 +12,23 @@ const RELOADS: usize = 100;
 
 /// Private memory in kB and descriptors of what stays.
 fn size(server: &Server) -> Vec<(String, usize, usize)> {
-    let of = |name: &str| {
-        let process = server.role(name);
+    let one = |process: Process| {
         let memory = process.status("RssAnon");
         let memory = memory.split(' ').next().and_then(|kb| kb.parse().ok());
         let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("as root");
-        (name.to_owned(), memory.expect("kB"), descriptors.count())
+        let memory: usize = memory.expect("kB");
+        (memory, descriptors.count())
     };
-    ["sslserver", "ssl-keeper", "ssl-terminator"].map(of).into()
+    let of = |name: &str| {
+        let all = server.roles(name).into_iter().map(one);
+        let (memory, descriptors): (Vec<usize>, Vec<usize>) = all.unzip();
+        (
+            name.to_owned(),
+            memory.iter().sum(),
+            descriptors.iter().sum(),
+        )
+    };
+    ["sslserver", "ssl-keeper", terminator()].map(of).into()
 }
 
 fn renew_and_wait(server: &Server, number: usize) {

@@ -3,9 +3,10 @@
 use nix::sys::signal::Signal;
 use openssl::ssl::SslVersion;
 
+use crate::assert_counted;
 use crate::common::keys::Kind;
+use crate::common::server::LAST_COUNTERS;
 use crate::common::{End, Ending, Setup, eventually, s_client};
-use crate::{LAST, assert_counted, counters};
 
 #[test]
 fn a_connection_is_counted_while_it_runs_and_its_bytes_when_it_has_ended() {
@@ -52,7 +53,7 @@ fn resumed_handshakes_are_counted_among_the_others() {
         let outcome = s_client(&server, &["-tls1_3", option, &file], "hello\n");
         assert!(outcome.text().contains("\nhello"), "{outcome:?}");
         eventually("the resumed handshake", || {
-            let now = counters(&server);
+            let now = server.counters();
             let expected = (1 + resumed, resumed);
             let found = (now["handshakes TLSv1.3"], now["handshakes resumed"]);
             (found == expected).then_some(())
@@ -83,7 +84,7 @@ fn connections_that_share_processes_are_counted_the_same() {
             ("handshakes TLSv1.3", 1),
         ],
     );
-    assert!(counters(&server)["memory terminator"] > 0);
+    assert!(server.counters()["memory terminator"] > 0);
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn keys_that_are_read_again_are_counted_and_those_that_cannot_be() {
 #[test]
 fn every_role_has_memory_and_one_that_is_not_there_has_none() {
     let server = Setup::new().start();
-    let found = counters(&server);
+    let found = server.counters();
     for (role, most) in [("listener", 16), ("keeper", 16), ("terminator", 16)] {
         let bytes = found[&format!("memory {role}")];
         assert!((4096..most << 20).contains(&bytes), "{role}: {bytes}");
@@ -122,7 +123,7 @@ fn every_role_has_memory_and_one_that_is_not_there_has_none() {
     assert_eq!(found["memory lookup"], 0);
     let server = Setup::new().options(&["-h"]).start();
     server.role("ssl-lookup");
-    assert!(counters(&server)["memory lookup"] > 0);
+    assert!(server.counters()["memory lookup"] > 0);
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn the_counters_are_said_at_every_level_but_q() {
             .options(&["-1", "-H", level])
             .start();
         server.signal(Signal::SIGUSR1);
-        server.log.wait_for(LAST);
+        server.log.wait_for(LAST_COUNTERS);
     }
     let server = Setup::bare()
         .keys(&[Kind::P256])

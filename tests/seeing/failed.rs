@@ -7,7 +7,7 @@ use openssl::ssl::{SslVerifyMode, SslVersion};
 
 use crate::assert_counted;
 use crate::common::keys::authority;
-use crate::common::{Dial, Server, Setup};
+use crate::common::{Dial, Server, Setup, session};
 use crate::reset;
 
 /// Both versions end differently: the server of TLS 1.3 is asked nothing after its Finished.
@@ -161,7 +161,10 @@ fn sessions_that_say_nothing_are_counted_as_something_else() {
     let server = Setup::new().options(&["-T", "1"]).start();
     for (number, signal) in [Signal::SIGKILL, Signal::SIGSTOP].into_iter().enumerate() {
         let client = server.dial().tcp();
-        server.role("ssl-session").send(signal);
+        server.wait_for_sessions(1);
+        for session in server.roles(session()) {
+            session.send(signal);
+        }
         assert_failed(&server, number as u64 + 1, "failed other");
         drop(client);
     }

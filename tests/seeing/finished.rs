@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use nix::sys::signal::Signal;
 use openssl::ssl::SslVersion;
 
-use crate::common::{End, Ending, Server, Setup, s_client};
+use crate::common::{End, Ending, Server, Setup, s_client, session};
 use crate::reset;
 
 const KEYS: [&str; 11] = [
@@ -167,7 +166,7 @@ fn a_session_that_was_killed_ended_without_a_word() {
     let server = detailed().start();
     let mut client = server.connect();
     client.assert_echoes();
-    server.role("ssl-session").send(Signal::SIGKILL);
+    server.kill(session());
     let expected = [
         ("end", "no_word"),
         ("protocol", "TLSv1.3"),

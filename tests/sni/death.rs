@@ -1,8 +1,7 @@
 //! Named sets are there again when the processes that knew them died.
 
-use crate::common::{Kind, Shown, eventually};
+use crate::common::{Kind, Shown, terminator};
 use crate::sets::{one_file, server};
-use nix::sys::signal::Signal;
 
 #[test]
 fn named_sets_are_served_after_the_death_of_terminator_and_keeper() {
@@ -15,10 +14,8 @@ fn named_sets_are_served_after_the_death_of_terminator_and_keeper() {
         &["one.example.org"],
     );
     let server = one_file(setup, "two", Kind::P256, 1, "two", &["*.example.org"]).start();
-    for role in ["ssl-terminator", "ssl-keeper", "ssl-terminator"] {
-        let old = server.role(role);
-        old.send(Signal::SIGKILL);
-        eventually("the end of it", || old.is_gone().then_some(()));
+    for role in [terminator(), "ssl-keeper", terminator()] {
+        server.kill(role);
         for (asked, certificate, signer) in [
             ("one.example.org", "one", "Middle 0"),
             ("x.example.org", "two", "Middle 1"),

@@ -56,7 +56,9 @@ fn a_silent_client_in_plain_text_gives_its_place_back_after_w() {
 fn the_session_of_a_silent_client_in_plain_text_ends_after_w() {
     let server = delayed().options(&["-w", "3"]).shell(LINES).start();
     let plain = server.dial().plain();
-    server.role("ssl-session");
+    server
+        .log
+        .wait_for("sslserver: error: (111) unable to speak TLS with: * idle for too long");
     eventually("the end of the session", || {
         server.roles("ssl-session").is_empty().then_some(())
     });

@@ -1,7 +1,7 @@
 //! Handshakes that were asked for and came to nothing: the application hears of it everywhere and is ended.
 #![forbid(unsafe_code)]
 
-use crate::common::{Plain, Server};
+use crate::common::{Plain, Server, without_own_processes};
 use crate::{LINES, delayed, up_to_tls};
 use nix::sys::signal::Signal;
 use openssl::ssl::SslVersion;
@@ -104,6 +104,10 @@ fn a_report_that_cannot_be_given_is_the_end_of_the_channel() {
 
 #[test]
 fn a_killed_session_in_plain_text_takes_tls_with_it_but_not_the_application() {
+    let test = "a_killed_session_in_plain_text_takes_tls_with_it_but_not_the_application";
+    if without_own_processes(test) {
+        return;
+    }
     let script = "\
         trap '' PIPE; while read -r word; do case $word in \
             tls) printf y >&3 || echo no tls; cat <&4; echo empty;; \
@@ -131,6 +135,9 @@ fn a_killed_session_in_plain_text_takes_tls_with_it_but_not_the_application() {
 
 #[test]
 fn a_killed_session_in_tls_costs_its_own_connection_only() {
+    if without_own_processes("a_killed_session_in_tls_costs_its_own_connection_only") {
+        return;
+    }
     let server = delayed().shell(LINES).start();
     let mut one = up_to_tls(server.dial()).tls();
     one.assert_echoes();
@@ -148,6 +155,10 @@ fn a_killed_session_in_tls_costs_its_own_connection_only() {
 
 #[test]
 fn connections_in_plain_text_outlive_a_terminator_and_may_still_begin_tls() {
+    let test = "connections_in_plain_text_outlive_a_terminator_and_may_still_begin_tls";
+    if without_own_processes(test) {
+        return;
+    }
     let server = delayed().shell(LINES).start();
     let mut plain = server.dial().plain();
     assert_eq!(plain.ask("hello"), "hello");
@@ -164,7 +175,7 @@ fn a_connection_in_plain_text_when_the_keeper_died_fails_its_handshake_and_the_n
     let server = delayed().shell(LINES).start();
     let mut plain = server.dial().plain();
     assert_eq!(plain.ask("hello"), "hello");
-    server.role("ssl-session");
+    server.wait_for_sessions(1);
     server.role("ssl-keeper").send(Signal::SIGKILL);
     server.log.wait_for("sslserver: warning: keeper *");
     assert_eq!(plain.ask("tls"), "go");

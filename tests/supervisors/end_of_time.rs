@@ -95,7 +95,7 @@ fn a_third_signal_kills_at_once() {
 fn a_client_that_does_not_finish_its_handshake_has_the_time_and_no_more() {
     let mut server = Setup::new().env("DRAIN", "1").start();
     let unfinished = server.dial().tcp();
-    server.role("ssl-session");
+    server.wait_for_sessions(1);
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     let line = server.log.wait_for("sslserver: warning: *");

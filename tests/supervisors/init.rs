@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use crate::common::{
-    Dial, End, Ending, LIMIT, Process, Server, Setup, eventually, run, say, without_root,
+    Dial, End, Ending, LIMIT, Process, Server, Setup, eventually, run, say, without_own_processes,
+    without_root,
 };
 use nix::sys::signal::Signal;
 use std::process::Command;
@@ -77,7 +78,8 @@ fn with_drain_connections_end_by_themselves_before_the_container_does() {
 
 #[test]
 fn roles_that_die_are_replaced_by_the_first_process_too() {
-    if without("roles_that_die_are_replaced_by_the_first_process_too") {
+    let test = "roles_that_die_are_replaced_by_the_first_process_too";
+    if without(test) || without_own_processes(test) {
         return;
     }
     let server = Setup::new().prefix(&CONTAINER).start();
