@@ -5,8 +5,10 @@ mod common;
 
 use common::keys::for_names;
 use common::tempdir::set_mode;
-use common::{Kind, Outcome, Setup, glob, keys::authority};
+use common::{Kind, Outcome, Program, Setup, glob, keys::authority};
+use nix::sys::signal::Signal;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 
 fn checked(setup: Setup) -> Setup {
     setup.options(&["-C"])
@@ -161,4 +163,22 @@ fn a_check_asks_for_the_password_and_needs_no_free_port_nor_leaves_a_process() {
         &outcome,
         &["sslserver: error: (111) unable to load key: *: it needs a password*"],
     );
+}
+
+#[test]
+fn a_check_that_waits_can_be_interrupted() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let setup = checked(Setup::new()).options(&["-3"]);
+        // Nobody ever says the password.
+        let pipe = setup.dir.text("password");
+        nix::unistd::mkfifo(&*setup.dir.join("password"), nix::sys::stat::Mode::S_IRWXU)
+            .expect("a pipe");
+        let setup = setup.prefix(&["sh", "-c", "exec \"$@\" 3<>\"$0\"", &pipe]);
+        let mut check = Program::start("sslserver", setup.command());
+        check.role("ssl-keeper");
+        check.signal(signal);
+        let status = check.wait();
+        assert_eq!(status.signal(), Some(signal as i32), "{status:?}");
+        check.assert_nothing_left();
+    }
 }

@@ -70,7 +70,7 @@ pub fn restore(signal: Signal) {
     set_disposition(signal, SigHandler::SigDfl);
 }
 
-/// Unblocks everything: for roles that read no signals.
+/// Unblocks everything: for those that read no signals.
 pub fn unblock_all() {
     // Cannot fail: the arguments are constants.
     let _ = SigSet::empty().thread_set_mask();
