@@ -6,6 +6,7 @@ ARGS =
 
 OUT = $(or $(CARGO_TARGET_DIR),target)/release
 PROGRAMS = $(patsubst src/bin/%.rs,%,$(wildcard src/bin/*.rs))
+SCRIPTS = $(wildcard scripts/*)
 PAGES = $(wildcard man/*.[1-8])
 
 .PHONY: help build run test bench fuzz install clean
@@ -48,7 +49,7 @@ fuzz:
 install:
 	@if tools/cargo --version >/dev/null 2>&1 || [ ! -x '$(OUT)/sslserver' ]; then $(MAKE) --no-print-directory build; fi
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 $(PROGRAMS:%='$(OUT)/%') '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(PROGRAMS:%='$(OUT)/%') $(SCRIPTS) '$(DESTDIR)$(PREFIX)/bin'
 	@set -e; for page in $(PAGES); do \
 	    echo "install -D -m 644 $$page '$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}'"; \
 	    install -D -m 644 "$$page" '$(DESTDIR)$(PREFIX)/share/man/man'"$${page##*.}/$${page##*/}"; \

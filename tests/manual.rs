@@ -159,6 +159,34 @@ fn the_manual_of_tunnel_and_its_sample_have_the_same_keys() {
     assert_eq!(keys(&page("tunnel.8")), of_sample);
 }
 
+/// Programs have a file for each, and scripts are as they are.
+#[test]
+fn everything_that_is_installed_has_a_manual_and_a_place_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("the page");
+    let names = |folder: &str| -> Vec<String> {
+        let entries = fs::read_dir(root.join(folder)).expect(folder);
+        let names = entries.map(|entry| entry.expect(folder).file_name());
+        names.filter_map(|name| name.into_string().ok()).collect()
+    };
+    let pages = names("man");
+    let programs = names("src/bin").into_iter().chain(names("scripts"));
+    let mut count = 0;
+    for name in programs {
+        let name = name.trim_end_matches(".rs");
+        let is_page = |page: &String| {
+            let section = page
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'));
+            section.is_some_and(|section| section == "1" || section == "8")
+        };
+        assert!(pages.iter().any(is_page), "{name} has no manual");
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
 /// The rows name tests as FILE: `NAME`, with the file below tests or beside the code.
 #[test]
 fn every_test_that_the_list_of_known_holes_names_exists() {

@@ -9,7 +9,7 @@ use openssl::x509::{X509NameRef, X509Ref};
 use super::choice;
 
 /// Attributes of a distinguished name that have a variable of their own, by object identifier.
-const ATTRIBUTES: [(&str, &str); 13] = [
+pub const ATTRIBUTES: [(&str, &str); 13] = [
     ("C", "2.5.4.6"),
     ("ST", "2.5.4.8"),
     ("L", "2.5.4.7"),

@@ -4,60 +4,7 @@
 use crate::assert_quiet;
 use crate::common::daemon::free;
 use crate::common::keys::{Kind, Pair, authority, for_names, leaf, of_client};
-use crate::common::{Caller, Daemon, Log, Outcome, Serving, Stud, TempDir};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-
-/// `openssl s_server` with the certificate for localhost.
-struct SServer {
-    child: Child,
-    address: SocketAddr,
-    _dir: TempDir,
-}
-
-impl SServer {
-    fn start(options: &[&str]) -> SServer {
-        let (dir, address) = (TempDir::new(), free("127.0.0.1"));
-        let pair = leaf(Kind::P256);
-        let certificate = dir.write("cert.pem", &pair.certificate);
-        let key = dir.write("key.pem", &pair.key);
-        let authority = dir.write("ca.pem", &authority().certificate);
-        let mut command = Command::new("openssl");
-        command
-            .args(["s_server", "-accept"])
-            .arg(address.to_string());
-        for (option, file) in [
-            ("-cert", &certificate),
-            ("-key", &key),
-            ("-cert2", &certificate),
-            ("-key2", &key),
-            ("-CAfile", &authority),
-        ] {
-            command.arg(option).arg(file);
-        }
-        let mut child = command
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl");
-        let log = Log::collect(child.stdout.take().expect("piped"));
-        log.wait_for("ACCEPT");
-        SServer {
-            child,
-            address,
-            _dir: dir,
-        }
-    }
-}
-
-impl Drop for SServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::common::{Caller, Daemon, Outcome, SServer, Serving, Stud, TempDir};
 
 fn assert_said(outcome: &Outcome, text: &str) {
     assert_eq!((outcome.code(), &*outcome.text()), (0, text), "{outcome:?}");
