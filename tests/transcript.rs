@@ -62,8 +62,10 @@ const LAST: [&str; 3] = [
 
 impl Running {
     fn start(installed: &Installed, line: &str) -> (Running, String) {
-        let program = Program::start("sslserver", shell(installed, line));
-        let ready = program.stdout.first(LIMIT).expect("a line of -1");
+        let mut program = Program::start("sslserver", shell(installed, line));
+        let Some(ready) = program.stdout.first(LIMIT) else {
+            panic!("no readiness line, {}", program.explain(LIMIT));
+        };
         let port = between(&ready, " : ", " [").expect("a port").to_owned();
         let mut running = Running {
             names: vec![(port.clone(), "PORT")],
@@ -114,24 +116,24 @@ impl Running {
         text.lines().map(|line| self.line(line)).collect()
     }
 
+    /// Among variables only ports are of that kind; other numbers may be a process's by chance.
     fn line(&self, line: &str) -> String {
-        let mut text = String::new();
-        let mut word = String::new();
-        let mut flush = |word: &mut String, text: &mut String| {
-            let known = self.names.iter().rev().find(|(number, _)| number == word);
-            text.push_str(known.map_or(word, |(_, name)| name));
-            word.clear();
-        };
-        for letter in line.chars() {
-            if " :=".contains(letter) {
-                flush(&mut word, &mut text);
-                text.push(letter);
-            } else {
-                word.push(letter);
-            }
+        let is_log = ["sslserver: ", "sslclient: "]
+            .iter()
+            .any(|start| line.starts_with(start));
+        let is_port = line.contains("PORT=") || line.contains(" : ");
+        if !is_log && !is_port {
+            return format!("{line}\n");
         }
-        flush(&mut word, &mut text);
-        text + "\n"
+        let name = |word: &str| {
+            let known = self.names.iter().rev().find(|(number, _)| number == word);
+            known.map_or_else(|| word.to_owned(), |(_, name)| (*name).to_owned())
+        };
+        let parts = line.split_inclusive([' ', ':', '=']).map(|part| {
+            let word = part.trim_end_matches([' ', ':', '=']);
+            name(word) + &part[word.len()..]
+        });
+        parts.collect::<String>() + "\n"
     }
 }
 
@@ -160,27 +162,37 @@ fn plain(text: &str, files: &Path) -> String {
     for version in ["sslv3", "tlsv1", "tlsv13", "ssl/tls"] {
         text = text.replace(&format!(" {version} alert "), " alert ");
     }
-    let mut shown = String::new();
-    for line in text.lines() {
-        let variable = line.split_once('=').map(|(name, _)| name);
-        let word = match variable {
-            Some("SSL_SESSION_ID") => "(64 digits)",
-            Some("SSL_VERSION_LIBRARY") => "(the library's name)",
-            Some(name) if name.ends_with("_V_START") => "(a day)",
-            Some(name) if name.ends_with("_V_END") => "(another day)",
-            // What is said to root alone.
-            _ if line.starts_with("sslserver: info: no SSL_") => continue,
-            _ => "",
-        };
-        let line = match (variable, line.split_once(": since ")) {
-            (Some(name), _) if !word.is_empty() => format!("{name}={word}"),
-            (_, Some((what, _))) => format!("{what}: since (a day)"),
-            _ => line.trim_end().to_owned(),
-        };
-        shown.push_str(&line);
-        shown.push('\n');
+    // What is said to root alone.
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("sslserver: info: no SSL_"));
+    lines.map(|line| told(line) + "\n").collect()
+}
+
+fn told(line: &str) -> String {
+    if line.starts_with("sslserver: finished ") {
+        let words: Vec<_> = line.split(' ').map(measured).collect();
+        return words.join(" ");
     }
-    shown
+    if let Some((what, _)) = line.split_once(": since ") {
+        return format!("{what}: since (a day)");
+    }
+    let variable = line.split_once('=').map(|(name, _)| name);
+    match variable {
+        Some(name @ "SSL_SESSION_ID") => format!("{name}=(64 digits)"),
+        Some(name @ "SSL_VERSION_LIBRARY") => format!("{name}=(the library's name)"),
+        Some(name) if name.ends_with("_V_START") => format!("{name}=(a day)"),
+        Some(name) if name.ends_with("_V_END") => format!("{name}=(another day)"),
+        _ => line.trim_end().to_owned(),
+    }
+}
+
+/// A word of the line about a connection that is over.
+fn measured(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name @ ("group" | "received" | "sent" | "seconds"), _)) => format!("{name}=..."),
+        _ => word.to_owned(),
+    }
 }
 
 /// The transcript as it is this time: its headings and commands, and what comes of them.

@@ -32,8 +32,12 @@ pub struct Pump<P> {
     /// A bare end of the peer's stream is no end of what it had to say.
     strict: bool,
     peer_ended: bool,
-    /// It ended without close_notify while the plain side was still listening.
+    /// Its end was no close_notify.
     was_cut: bool,
+    /// That is not told to a plain side that may be about to leave.
+    doubts: bool,
+    /// That was told to the plain side.
+    heard_cut: bool,
     /// close_notify and FIN are sent.
     closed: bool,
     gone: Option<Errno>,
@@ -65,6 +69,8 @@ impl<P: Plain> Pump<P> {
             strict: false,
             peer_ended: false,
             was_cut: false,
+            doubts: false,
+            heard_cut: false,
             closed: false,
             gone: None,
             cut: None,
@@ -81,6 +87,21 @@ impl<P: Plain> Pump<P> {
     /// Takes a peer's end without close_notify for an attack, not for the habit of many clients.
     pub fn be_strict(&mut self) {
         self.strict = true;
+    }
+
+    /// Has a peer's end without close_notify wait for [`Pump::believe`], if the plain side has said its own: a process
+    /// that ends closes its descriptors one after the other, and may not be there any more to hear of it.
+    pub fn be_doubtful(&mut self) {
+        self.doubts = true;
+    }
+
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubts && self.was_cut && self.closed && self.has_input()
+    }
+
+    pub fn believe(&mut self) {
+        self.doubts = false;
+        self.settle();
     }
 
     /// Has what the handshake left to be sent wait for the first data, or for [`Pump::let_go`].
@@ -132,7 +153,8 @@ impl<P: Plain> Pump<P> {
 
     /// Both sides are done and everything is delivered.
     pub fn is_complete(&self) -> bool {
-        self.closed && (self.peer_ended || self.gone.is_some()) && self.pending.is_empty()
+        let is_over = self.peer_ended || self.gone.is_some();
+        self.closed && is_over && self.pending.is_empty() && !self.is_in_doubt()
     }
 
     /// The plain side has gone and been heard to the end; only the peer may still hang on.
@@ -151,8 +173,8 @@ impl<P: Plain> Pump<P> {
     }
 
     /// What the plain side took for the peer's end was none that TLS knows.
-    pub fn was_cut(&self) -> bool {
-        self.was_cut
+    pub fn heard_cut(&self) -> bool {
+        self.heard_cut
     }
 
     /// The plain side broke off in the middle, for this reason.
@@ -333,7 +355,7 @@ impl<P: Plain> Pump<P> {
                 }
                 Ok(end @ (Got::End | Got::Cut)) => {
                     self.peer_ended = true;
-                    self.was_cut = end == Got::Cut && self.has_input();
+                    self.was_cut = end == Got::Cut;
                     return Ok(());
                 }
                 Err(error) => {
@@ -437,7 +459,8 @@ impl<P: Plain> Pump<P> {
     /// Nothing reaches the peer any more. What it said before is still delivered; the plain side's output breaks.
     fn lose_peer(&mut self, errno: Errno) {
         if self.closed {
-            // It had everything, our end included, and closed without reading the last of it: a reset, no loss.
+            // It had everything, our end included, and closed without reading the last of it: a reset, no loss of ours.
+            self.was_cut |= !self.peer_ended;
             self.peer_ended = true;
             return;
         }
@@ -449,7 +472,9 @@ impl<P: Plain> Pump<P> {
     /// Passes ends on once everything before them is delivered.
     fn settle(&mut self) {
         let over = self.peer_ended || self.gone.is_some();
-        if over && self.pending.is_empty() {
+        let untold = self.doubts && self.was_cut && self.plain.output().is_none();
+        if over && self.pending.is_empty() && !untold {
+            self.heard_cut |= self.was_cut && self.has_input();
             self.plain.end_input();
         }
         if !self.closed && self.plain.output().is_none() && self.tls.wire().output.is_empty() {

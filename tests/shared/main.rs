@@ -15,6 +15,7 @@ mod keeper;
 mod plain_start;
 mod relay;
 mod role;
+mod side;
 mod told;
 
 use std::process::ExitCode;

@@ -14,7 +14,6 @@ mod relay;
 mod roles;
 mod servers;
 mod starttls;
-mod transcript;
 mod usage;
 mod verification;
 

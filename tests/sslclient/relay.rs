@@ -3,11 +3,19 @@
 
 use crate::common::keys::{Kind, leaf};
 use crate::common::{Caller, Setup, pattern};
-use crate::counterpart::{Counterpart, accept};
+use crate::counterpart::{Counterpart, Tls, accept};
 use crate::{assert_ended, assert_quiet};
 use nix::sys::socket::{setsockopt, sockopt};
 use openssl::ssl::SslVersion;
 use std::io::{Read, Write};
+
+fn reset_at_close(tls: &Tls) {
+    let linger = nix::libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(tls.get_ref(), sockopt::Linger, &linger).expect("linger");
+}
 
 const BROKEN: &str = "sslclient: error: (111) unable to speak TLS with: 127.0.0.1 for pid:";
 
@@ -139,6 +147,32 @@ fn an_end_without_close_notify_is_told_and_what_came_before_it_arrives() {
 }
 
 #[test]
+fn so_is_one_that_comes_when_the_program_has_said_its_own_end_and_listens() {
+    for is_reset in [false, true] {
+        let counterpart = Counterpart::tls(move |mut tls| {
+            let mut request = Vec::new();
+            tls.read_to_end(&mut request).expect("a proper end");
+            tls.write_all(b"half of the truth").expect("room");
+            if is_reset {
+                reset_at_close(&tls);
+            }
+            request
+        });
+        let outcome = Caller::to(counterpart.address)
+            .shell("printf tell >&7; exec 7>&-; cat <&6")
+            .run();
+        // What a reset overtakes is lost.
+        assert!(
+            is_reset || outcome.text() == "half of the truth",
+            "{outcome:?}"
+        );
+        let line = format!("{BROKEN} * it ended without close_notify");
+        assert_ended(&outcome, 111, &line);
+        assert_eq!(counterpart.end(), b"tell");
+    }
+}
+
+#[test]
 fn an_end_that_nobody_waits_for_need_not_be_proper() {
     let counterpart = Counterpart::tls(|mut tls| {
         let mut all = Vec::new();
@@ -155,13 +189,7 @@ fn an_end_that_nobody_waits_for_need_not_be_proper() {
 
 #[test]
 fn a_reset_is_told_and_the_program_runs_to_its_end() {
-    let counterpart = Counterpart::tls(|tls| {
-        let linger = nix::libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
-        setsockopt(tls.get_ref(), sockopt::Linger, &linger).expect("linger");
-    });
+    let counterpart = Counterpart::tls(|tls| reset_at_close(&tls));
     let outcome = Caller::to(counterpart.address)
         .shell("cat <&6; echo over; exit 3")
         .run();

@@ -152,8 +152,9 @@ pub fn run(orders: &Orders, parent: Pid, opened: Files, connection: Connection) 
     }
     let server = Stream::from(OwnedFd::from(server));
     let mut pump = Pump::new(tls, server, Pipes::new(input, output), &[]);
+    pump.be_doubtful();
     let ending = match relay(&mut pump, orders.idle, &mut scratch) {
-        Ending::Complete if pump.was_cut() => Ending::Cut,
+        Ending::Complete if pump.heard_cut() => Ending::Cut,
         other => other,
     };
     finish(&report, pump.counts(), ending)

@@ -13,6 +13,8 @@ use crate::tls::stream::TlsError;
 
 /// How long a client may hang on after the application is done and has been heard.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// How long an application may take to end that has said its own end, before it is told that the peer's was improper.
+const DOUBT: Duration = Duration::from_millis(100);
 /// After so much quiet the memory of the last batch is given back.
 const QUIET: Duration = Duration::from_millis(250);
 
@@ -20,6 +22,7 @@ const QUIET: Duration = Duration::from_millis(250);
 pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> Ending {
     let mut verdict = pump.start(scratch);
     let mut lingering: Option<Instant> = None;
+    let mut doubtful: Option<Instant> = None;
     let mut quiet_since = Instant::now();
     let mut released = false;
     loop {
@@ -40,7 +43,16 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
         if pump.is_lingering() && lingering.is_none() {
             lingering = Some(now + LINGER);
         }
-        let end = lingering.map_or(quiet_since + idle, |end| end.min(quiet_since + idle));
+        if pump.is_in_doubt() && doubtful.is_none() {
+            doubtful = Some(now + DOUBT);
+        }
+        if doubtful.is_some_and(|end| end <= now) {
+            pump.believe();
+            doubtful = None;
+            continue;
+        }
+        let ends = [lingering, doubtful].into_iter().flatten();
+        let end = ends.fold(quiet_since + idle, Instant::min);
         let left = end.saturating_duration_since(now);
         if left.is_zero() {
             match (lingering, pump.has_input()) {
