@@ -22,6 +22,9 @@ const TLS: [&str; 8] = [
     "SSL_VERSION_",
 ];
 
+/// A chain of certificates with all that is said of each is less. Looking among more takes time that is not a session's.
+const MOST: usize = 1000;
+
 /// Names and values in the order they were first set.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -107,10 +110,11 @@ impl Environment {
     #[must_use]
     pub fn tls(&mut self, block: &[u8]) -> bool {
         let ours = |name: &[u8]| TLS.iter().any(|known| name.starts_with(known.as_bytes()));
-        for variable in block.split(|&byte| byte == 0).filter(|v| !v.is_empty()) {
+        let variables = block.split(|&byte| byte == 0).filter(|v| !v.is_empty());
+        for (count, variable) in variables.enumerate() {
             let end = variable.iter().position(|&byte| byte == b'=');
             match end {
-                Some(end) if ours(&variable[..end]) => {
+                Some(end) if ours(&variable[..end]) && count < MOST => {
                     self.set(&variable[..end], &variable[end + 1..]);
                 }
                 _ => return false,

@@ -61,3 +61,9 @@ fn a_session_can_set_nothing_but_tls_variables() {
     assert!(!environment.tls(b"SSL_CERT_FILE=/tmp/x\0"));
     assert!(!environment.tls(b"SSL_WITHOUT_VALUE\0"));
 }
+
+#[test]
+fn a_session_can_set_no_more_variables_than_a_chain_needs() {
+    let block: String = (0..=MOST).map(|n| format!("SSL_CLIENT_{n}=x\0")).collect();
+    assert!(!Environment::default().tls(block.as_bytes()));
+}
