@@ -326,13 +326,15 @@ impl Listener {
             return;
         };
         let terminator = &mut members[place];
+        if terminator.duty == Duty::Finishes {
+            // It has been told, or will be when it has room: that must not be taken from it again.
+            return;
+        }
         self.homeless.extend(terminator.take_clients());
         if shared && terminator.is_ready() {
-            if terminator.duty != Duty::Finishes {
-                terminator.duty = Duty::Finishes;
-                terminator.outgoing.push_back(Outgoing::Drain);
-                self.hand_over(token);
-            }
+            terminator.duty = Duty::Finishes;
+            terminator.outgoing.push_back(Outgoing::Drain);
+            self.hand_over(token);
         } else {
             let terminator = members.remove(place);
             let _ = self.epoll.delete(terminator.channel);

@@ -7,6 +7,7 @@ mod common;
 
 mod crowd;
 mod deaths;
+mod handovers;
 mod logs;
 mod machines;
 mod mixed;
