@@ -34,8 +34,12 @@ pub struct Terminator {
     pub until: Option<Instant>,
     /// Its channel had no room; it is watched for room.
     pub full: bool,
+    /// Something else was lacking, such as descriptors that may be on their way; it is tried again then.
+    pub again: Option<Instant>,
     /// Connections that it serves itself.
     pub load: usize,
+    /// A client has waited for it in vain, and it has said nothing since.
+    pub silent: bool,
     /// What it had no room for yet.
     pub outgoing: VecDeque<Outgoing>,
     /// What it knows of the sets of rules.
@@ -134,11 +138,12 @@ impl Crew {
             .any(|one| one.is_ready() && one.outgoing.is_empty())
     }
 
-    /// Who is to have the next connection: the one with the fewest.
+    /// Who is to have the next connection: the one with the fewest. One that stands still would always be it: those who
+    /// wait for it in vain are not there for long.
     pub fn choose(&mut self) -> Option<&mut Terminator> {
         let able = |one: &&mut Terminator| one.duty == Duty::Serves && one.is_ready();
         let able = self.members.iter_mut().filter(able);
-        able.min_by_key(|one| one.load + one.outgoing.len())
+        able.min_by_key(|one| (one.silent, one.load + one.outgoing.len()))
     }
 
     pub fn by_token(&mut self, token: u64) -> Option<&mut Terminator> {
@@ -155,9 +160,16 @@ impl Crew {
         self.members.iter().find(late).map(|one| one.pid)
     }
 
+    /// One for whom it is time to try again.
+    pub fn waiting(&self, now: Instant) -> Option<u64> {
+        let is_due = |one: &&Terminator| one.again.is_some_and(|again| again <= now);
+        self.members.iter().find(is_due).map(|one| one.token)
+    }
+
     /// The next moment at which there is something to do.
     pub fn moment(&self) -> Option<Instant> {
-        let untils = self.members.iter().filter_map(|one| one.until);
-        untils.chain(self.due).min()
+        let members = self.members.iter();
+        let moments = members.flat_map(|one| [one.until, one.again]);
+        moments.chain([self.due]).flatten().min()
     }
 }

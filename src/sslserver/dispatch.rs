@@ -10,7 +10,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::connection::{Handover, Session};
 use super::counters::Denial;
 use super::crew::{Outgoing, SetState};
-use super::listener::Listener;
+use super::listener::{Listener, SHORTAGE_PAUSE};
 use crate::privsep::channel::ChannelError;
 use crate::privsep::message::{ToKeeper, ToTerminator};
 use crate::sys::message::MAX_DESCRIPTORS;
@@ -134,6 +134,7 @@ impl Listener {
             return;
         };
         let mut full = false;
+        terminator.again = None;
         while let Some(outgoing) = terminator.outgoing.pop_front() {
             let sent = match &outgoing {
                 Outgoing::Client(client) => terminator
@@ -163,11 +164,15 @@ impl Listener {
                 (Ok(()), _) => {}
                 (Err(error), outgoing) => {
                     terminator.outgoing.push_front(outgoing);
-                    full = matches!(
-                        error,
-                        ChannelError::System(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS)
-                    );
-                    // Otherwise it is dead, and reaping will say so.
+                    match error {
+                        ChannelError::System(Errno::EAGAIN) => full = true,
+                        // Room is not what is lacking, and being told of room would be told without end.
+                        ChannelError::System(_) => {
+                            terminator.again = Some(Instant::now() + SHORTAGE_PAUSE);
+                        }
+                        // It is dead, and reaping will say so.
+                        _ => {}
+                    }
                     break;
                 }
             }

@@ -46,7 +46,7 @@ pub(super) mod token {
 }
 
 /// Pause before trying again what descriptors or processes lacked for.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// So long nothing may lack before a shortage counts as over: it comes and goes while it lasts.
 const ENOUGH: Duration = Duration::from_secs(2);

@@ -339,6 +339,11 @@ impl Listener {
             }
             Stage::Running(_) => {}
             _ => {
+                if let Session::Shared(Some(token)) = connection.session
+                    && let Some(terminator) = self.roles.crew.by_token(token)
+                {
+                    terminator.silent = true;
+                }
                 self.counters.fail(Failure::Other);
                 let ip = connection.remote.ip();
                 let text =

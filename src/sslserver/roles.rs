@@ -203,7 +203,9 @@ impl Roles {
             duty,
             until: Some(now + PATIENCE),
             full: false,
+            again: None,
             load: 0,
+            silent: false,
             outgoing: Default::default(),
             sets: HashMap::new(),
         });

@@ -45,6 +45,9 @@ impl Listener {
         if self.roles.lookup_due.is_some_and(|due| due <= now) {
             self.start_lookup(now);
         }
+        while let Some(token) = self.roles.crew.waiting(now) {
+            self.hand_over(token);
+        }
     }
 
     fn start_keeper(&mut self, now: Instant) {
@@ -138,6 +141,7 @@ impl Listener {
 
     pub(super) fn hear_terminator(&mut self, token: u64) {
         while let Some(terminator) = self.roles.crew.by_token(token) {
+            terminator.silent = false;
             match terminator.channel.try_receive() {
                 Ok(Some((FromTerminator::Ready, _))) => {
                     terminator.until = None;

@@ -12,6 +12,7 @@ mod logs;
 mod machines;
 mod mixed;
 mod scarcity;
+mod shares;
 mod stopped;
 
 use common::{End, Ending, Server, Setup};
