@@ -13,11 +13,14 @@ use super::connection::Session;
 use super::crew::{Duty, Outgoing};
 use super::error::Error;
 use super::listener::{Listener, token};
-use super::log::Level;
+use super::log::{Level, words};
 use super::renewal;
 use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
+
+/// One terminator that has much to say does not keep others waiting.
+const WORDS_AT_ONCE: usize = 256;
 
 impl Listener {
     /// Starts whatever is due; a role that is there and still not ready is stuck.
@@ -140,39 +143,53 @@ impl Listener {
     }
 
     pub(super) fn hear_terminator(&mut self, token: u64) {
-        while let Some(terminator) = self.roles.crew.by_token(token) {
-            terminator.silent = false;
-            match terminator.channel.try_receive() {
-                Ok(Some((FromTerminator::Ready, _))) => {
-                    terminator.until = None;
-                    self.terminator_ready();
-                }
-                Ok(Some((FromTerminator::Fatal(text), _))) => {
-                    self.role_failed(&text);
-                }
-                Ok(Some((FromTerminator::Short(text), _))) => {
-                    let text = format!("unable to make more sessions: {text}");
-                    self.sessions_short.begin(&self.log, text);
-                }
-                Ok(Some((FromTerminator::Recovered, _))) => {
-                    self.sessions_short.pass();
-                }
-                Ok(Some((FromTerminator::Report { number, report }, _))) => {
-                    // A captured one cannot speak for another's connections.
-                    let connection = self.connections.get(&number);
-                    let its = |session: &Session| matches!(session, Session::Shared(Some(of)) if *of == token);
-                    if connection.is_some_and(|connection| its(&connection.session)) {
-                        self.take_report(number, *report);
-                    }
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    let _ = self.epoll.delete(&terminator.channel);
-                    return;
-                }
+        for _ in 0..WORDS_AT_ONCE {
+            if !self.hear_word(token) {
+                break;
             }
         }
         self.hand_over(token);
+    }
+
+    /// Hears the next word of a terminator. False: there is none.
+    fn hear_word(&mut self, token: u64) -> bool {
+        let Some(terminator) = self.roles.crew.by_token(token) else {
+            return false;
+        };
+        let word = match terminator.channel.try_receive() {
+            Ok(Some((word, _))) => word,
+            Ok(None) => return false,
+            Err(_) => {
+                let _ = self.epoll.delete(&terminator.channel);
+                // It is dead, and if not it breaks its word; it is reaped, and that is what starts another.
+                let _ = kill(terminator.pid, Signal::SIGKILL);
+                return false;
+            }
+        };
+        terminator.silent = false;
+        match word {
+            FromTerminator::Ready => {
+                terminator.until = None;
+                self.terminator_ready();
+            }
+            // One that has been ready has met strangers, and is not to write the log.
+            FromTerminator::Fatal(_) if terminator.is_ready() => {}
+            FromTerminator::Fatal(text) => self.role_failed(&text),
+            FromTerminator::Short(text) => {
+                let text = format!("unable to make more sessions: {}", words(&text));
+                self.sessions_short.begin(&self.log, text);
+            }
+            FromTerminator::Recovered => self.sessions_short.pass(),
+            FromTerminator::Report { number, report } => {
+                // A captured one cannot speak for another's connections.
+                let connection = self.connections.get(&number);
+                let its = |session: &Session| matches!(session, Session::Shared(Some(of)) if *of == token);
+                if connection.is_some_and(|connection| its(&connection.session)) {
+                    self.take_report(number, *report);
+                }
+            }
+        }
+        true
     }
 
     fn terminator_ready(&mut self) {
@@ -283,7 +300,7 @@ impl Listener {
     }
 
     fn terminator_ended(&mut self, token: u64, ended: Ended) {
-        self.hear_terminator(token);
+        while self.hear_word(token) {}
         let mut members = self.roles.crew.members.iter();
         let Some(place) = members.position(|one| one.token == token) else {
             return;

@@ -7,6 +7,7 @@ mod common;
 
 mod crowd;
 mod deaths;
+mod forged;
 mod handovers;
 mod logs;
 mod machines;
