@@ -90,7 +90,9 @@ impl Listener {
         let ip = arrival.remote.ip();
         let level = refusal.level();
         let spell = match refusal {
-            Refusal::NoHeader(_) | Refusal::NoKeys(_) => &mut self.failures,
+            Refusal::NoHeader(_) => &mut self.failures,
+            // The rules are to blame, whoever else fails meanwhile.
+            Refusal::NoKeys(_) => &mut self.faults,
             _ => &mut self.denials,
         };
         if self.log.level() >= level && spell.admits(ip, Instant::now()) {
