@@ -8,7 +8,10 @@ mod kept;
 #[path = "resumption/stored.rs"]
 mod stored;
 
-use common::{Kind, Outcome, Server, Setup, glob, s_client, terminator, without_own_processes};
+use common::{
+    Kind, Outcome, Server, Setup, eventually, glob, s_client, terminator, without_own_processes,
+};
+use openssl::ssl::{SslSessionCacheMode, SslVersion};
 use stored::{read, ticket, with_early_data, write};
 
 const VERSIONS: [(&str, &str); 2] = [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")];
@@ -207,6 +210,24 @@ fn no_data_is_taken_before_the_handshake_is_over() {
         "{outcome:?}"
     );
     assert!(outcome.text().contains("\nline=late\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_ticket_comes_to_a_client_that_says_nothing_and_is_told_nothing() {
+    let server = Setup::new().program(&["cat"]).start();
+    let (giver, given) = std::sync::mpsc::channel();
+    let dial = server.dial().version(SslVersion::TLS1_3).set(|settings| {
+        settings.set_session_cache_mode(SslSessionCacheMode::CLIENT);
+        settings.set_new_session_callback(move |_, session| drop(giver.send(session)));
+    });
+    let mut client = dial.connect();
+    client.tcp().set_nonblocking(true).expect("flags");
+    let ticket = eventually("a ticket", || {
+        // There is nothing else to be read.
+        assert!(client.tls.ssl_read(&mut [0]).is_err());
+        given.try_recv().ok()
+    });
+    assert_eq!(ticket.protocol_version(), SslVersion::TLS1_3);
 }
 
 /// What the application was told, in a new session and in a resumed one.

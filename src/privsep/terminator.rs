@@ -17,7 +17,7 @@ use super::role::{self, Confinement};
 use super::sandbox;
 use super::session::keeper::RemoteKeeper;
 use super::session::{self, Connection, Service, SessionSettings};
-use crate::sys::{heap, process, signal};
+use crate::sys::{code, heap, process, signal};
 use crate::tls::client::Demand;
 use crate::tls::context::{self, PublicParts, Purpose, Refused};
 use crate::tls::environment::{self, Variables};
@@ -91,6 +91,8 @@ pub fn run(orders: &Orders, listener: TerminatorToListener, keeper: TerminatorTo
 fn prepare(orders: &Orders, keeper: &mut Tutor) -> Result<Service, String> {
     // The library reads its configuration file, so before the root changes.
     openssl::init();
+    // Most of what a session runs is the library's.
+    code::into_huge_pages();
     role::confine(&orders.confinement).map_err(|error| format!("fatal: (111) {error}"))?;
     let service = serve(orders, keeper, 0, &orders.tls, orders.demand, "")
         .map_err(|text| format!("error: (111) {text}"))?;
@@ -283,6 +285,7 @@ fn be_session(
 ) -> u8 {
     role::take_up_session();
     sandbox::confine_child();
+    heap::make_ready();
     let mut ends = ends.into_iter();
     let Some(keeper) = ends.next() else {
         return 111;

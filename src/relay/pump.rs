@@ -99,9 +99,9 @@ impl<P: Plain> Pump<P> {
         self.doubts && self.was_cut && self.closed && self.has_input()
     }
 
-    pub fn believe(&mut self) {
+    pub fn believe(&mut self, scratch: &mut Scratch) {
         self.doubts = false;
-        self.settle();
+        self.settle(scratch);
     }
 
     /// Has what the handshake left to be sent wait for the first data, or for [`Pump::let_go`].
@@ -210,11 +210,11 @@ impl<P: Plain> Pump<P> {
         let unsent = !self.tls.wire().output.is_empty();
         let mut network = PollFlags::empty();
         network.set(PollFlags::POLLIN, self.wants_peer());
-        network.set(PollFlags::POLLOUT, unsent);
+        network.set(PollFlags::POLLOUT, unsent && !self.held);
         // An input that waits for nothing is watched all the same: an error there is the reader's end.
         let mut input = PollFlags::empty();
         input.set(PollFlags::POLLOUT, !self.pending.is_empty());
-        let output = self.plain.output().filter(|_| !unsent);
+        let output = self.plain.output().filter(|_| !unsent || self.held);
         // A socket that is watched for nothing still tells of a reset; but once both sides have said their end it
         // would tell of that for ever.
         let watched = self.gone.is_none() && !(network.is_empty() && self.closed);
@@ -271,7 +271,7 @@ impl<P: Plain> Pump<P> {
         if self.output.readable && (self.held || self.tls.wire().output.is_empty()) {
             self.pull_plain(scratch)?;
         }
-        self.settle();
+        self.settle(scratch);
         Ok(())
     }
 
@@ -281,7 +281,7 @@ impl<P: Plain> Pump<P> {
         if !self.held {
             self.flush(scratch);
         }
-        self.settle();
+        self.settle(scratch);
         Ok(())
     }
 
@@ -424,7 +424,10 @@ impl<P: Plain> Pump<P> {
             }
         }
         self.sent += filled as u64;
-        self.flush(scratch);
+        // What comes before our end goes out with it.
+        if self.plain.output().is_some() {
+            self.flush(scratch);
+        }
         Ok(())
     }
 
@@ -436,9 +439,13 @@ impl<P: Plain> Pump<P> {
 
     /// Sends what is made.
     fn flush(&mut self, scratch: &mut Scratch) {
+        self.send(scratch, Stream::write);
+    }
+
+    fn send(&mut self, scratch: &mut Scratch, write: fn(&Stream, &[u8]) -> Result<usize, Errno>) {
         self.held = false;
         while self.gone.is_none() && !self.tls.wire().output.is_empty() {
-            match self.socket.write(self.tls.wire().output.as_slice()) {
+            match write(&self.socket, self.tls.wire().output.as_slice()) {
                 Ok(count) => {
                     self.tls.wire().output.consume(count);
                     if !self.tls.wire().output.is_empty() {
@@ -470,16 +477,21 @@ impl<P: Plain> Pump<P> {
     }
 
     /// Passes ends on once everything before them is delivered.
-    fn settle(&mut self) {
+    fn settle(&mut self, scratch: &mut Scratch) {
         let over = self.peer_ended || self.gone.is_some();
         let untold = self.doubts && self.was_cut && self.plain.output().is_none();
         if over && self.pending.is_empty() && !untold {
             self.heard_cut |= self.was_cut && self.has_input();
             self.plain.end_input();
         }
-        if !self.closed && self.plain.output().is_none() && self.tls.wire().output.is_empty() {
-            self.closed = true;
-            self.socket.shut_write();
+        if !self.closed && self.plain.output().is_none() {
+            if self.peer.writable {
+                self.send(scratch, Stream::write_last);
+            }
+            if self.tls.wire().output.is_empty() {
+                self.closed = true;
+                self.socket.shut_write();
+            }
         }
     }
 }

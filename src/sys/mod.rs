@@ -8,6 +8,7 @@ compile_error!(
 pub mod accept;
 pub mod attempts;
 pub mod clock;
+pub mod code;
 pub mod counters;
 pub mod daemon;
 pub mod descriptor;

@@ -6,12 +6,18 @@ use std::panic::{self, AssertUnwindSafe};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 
 use super::descriptor;
 
 /// The exit code of a process of Rust's that panicked.
 const PANICKED: u8 = 101;
+
+unsafe extern "C" {
+    /// fork(2) and nothing else. What fork(3) does beside it, in memory that would have to be copied for it, is for
+    /// processes with threads.
+    fn _Fork() -> libc::pid_t;
+}
 
 /// Forks a child that owns only the descriptors in `keep` beside 0, 1 and 2, runs `body` there and leaves with its
 /// exit code. Nothing of the parent's is dropped or flushed in the child.
@@ -23,10 +29,10 @@ pub fn fork_role(
     body: impl FnOnce(Vec<OwnedFd>) -> u8,
 ) -> Result<Pid, (Errno, Vec<OwnedFd>)> {
     // SAFETY: single-threaded, see above: the child may go on using everything it inherited.
-    match unsafe { nix::unistd::fork() } {
-        Err(errno) => Err((errno, keep)),
-        Ok(ForkResult::Parent { child }) => Ok(child),
-        Ok(ForkResult::Child) => {
+    match unsafe { _Fork() } {
+        ..0 => Err((Errno::last(), keep)),
+        child @ 1.. => Ok(Pid::from_raw(child)),
+        0 => {
             // SAFETY: the child runs `body` alone, which has just these descriptors, and then leaves for good.
             unsafe { descriptor::close_all_but(&keep) };
             // A panic must not unwind into what was the parent's, whose values would be dropped a second time.

@@ -50,3 +50,47 @@ pub fn quiet_for(stream: impl AsFd) -> Duration {
     let milliseconds = info.map(|info| info.tcpi_last_data_sent.min(info.tcpi_last_data_recv));
     milliseconds.map_or(Duration::MAX, |quiet| Duration::from_millis(quiet.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::sys::stream::Stream;
+
+    /// How many packets have come on a connection, as TCP_INFO has it in newer kernels than the library knows.
+    fn packets(stream: &TcpStream) -> u32 {
+        const SEGMENTS_IN: usize = 140;
+        let mut info = [0; 256];
+        let mut length = info.len() as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes to the array.
+        let done = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &mut length,
+            )
+        };
+        assert!(done == 0 && length as usize >= SEGMENTS_IN + 4);
+        u32::from_ne_bytes(*info[SEGMENTS_IN..].first_chunk::<4>().unwrap())
+    }
+
+    #[test]
+    fn the_last_bytes_and_the_end_come_in_one_packet() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        far.set_nodelay(true).unwrap();
+        let far = Stream::from(OwnedFd::from(far));
+        let before = packets(&near);
+        assert_eq!(far.write_last(b"goodbye"), Ok(7));
+        far.shut_write();
+        let mut words = String::new();
+        near.read_to_string(&mut words).unwrap();
+        assert_eq!((words.as_str(), packets(&near) - before), ("goodbye", 1));
+    }
+}

@@ -30,8 +30,17 @@ impl Stream {
 
     /// EAGAIN: there is no room.
     pub fn write(&self, from: &[u8]) -> Result<usize, Errno> {
+        self.send(from, MsgFlags::empty())
+    }
+
+    /// The same for bytes that our end follows at once: both go in one packet if they fit.
+    pub fn write_last(&self, from: &[u8]) -> Result<usize, Errno> {
+        self.send(from, MsgFlags::from_bits_retain(libc::MSG_MORE))
+    }
+
+    fn send(&self, from: &[u8], flags: MsgFlags) -> Result<usize, Errno> {
         loop {
-            match send(self.0.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL) {
+            match send(self.0.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL | flags) {
                 Err(Errno::EINTR) => {}
                 result => return result,
             }

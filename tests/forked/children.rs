@@ -19,7 +19,7 @@ fn fork(body: impl FnOnce() -> u8) -> Pid {
         .unwrap()
 }
 
-fn exit_code(pid: Pid) -> i32 {
+pub fn exit_code(pid: Pid) -> i32 {
     match waitpid(pid, None).unwrap() {
         WaitStatus::Exited(_, code) => code,
         other => panic!("{other:?}"),

@@ -3,6 +3,7 @@
 //! another copy of it.
 
 mod children;
+mod code;
 mod daemon;
 mod metrics;
 mod resolver;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|part| name.contains(*part));
     let all = [
         children::TESTS,
+        code::TESTS,
         daemon::TESTS,
         metrics::TESTS,
         resolver::TESTS,

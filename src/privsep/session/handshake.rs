@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
+use openssl::ssl::SslVersion;
 
 use crate::relay::buffer::Scratch;
 use crate::sys::socket::is_temporary;
@@ -15,7 +16,8 @@ use crate::tls::stream::{Shake, Tls, TlsError};
 /// How long a peer that failed the handshake may take to read why.
 pub const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Shakes hands over this connection, which must be non-blocking.
+/// Shakes hands over this connection, which must be non-blocking. A server's ticket of TLS 1.3 is left to go with the
+/// first data.
 pub fn handshake(
     tls: &mut Tls,
     peer: &TcpStream,
@@ -24,8 +26,12 @@ pub fn handshake(
 ) -> Result<(), TlsError> {
     loop {
         let step = tls.handshake();
-        // Answers and alerts alike must leave before the verdict counts.
-        send(tls, peer, deadline)?;
+        // Answers and alerts alike must leave before the verdict counts. A server's ticket of TLS 1.3 may wait.
+        let ssl = tls.ssl();
+        let is_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
+        if !(is_ticket && step == Ok(Shake::Done)) {
+            send(tls, peer, deadline)?;
+        }
         match step {
             Ok(Shake::Done) => return Ok(()),
             // A session keeps no others' sessions, so it is never suspended.

@@ -138,6 +138,7 @@ pub fn run(service: &Service, connection: Connection, deadline: Instant) -> ! {
     }
     let client = Stream::from(OwnedFd::from(client));
     let mut pump = Pump::new(tls, client, Pipes::new(input, output), &[]);
+    pump.hold();
     let ending = relay(&mut pump, settings.idle, &mut scratch);
     finish(&report, pump.counts(), ending)
 }

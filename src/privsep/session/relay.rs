@@ -15,6 +15,8 @@ use crate::tls::stream::TlsError;
 pub const LINGER: Duration = Duration::from_secs(5);
 /// How long an application may take to end that has said its own end, before it is told that the peer's was improper.
 const DOUBT: Duration = Duration::from_millis(100);
+/// How long a ticket waits for data to go with it.
+const HOLD: Duration = Duration::from_millis(20);
 /// After so much quiet the memory of the last batch is given back.
 const QUIET: Duration = Duration::from_millis(250);
 
@@ -47,7 +49,7 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
             doubtful = Some(now + DOUBT);
         }
         if doubtful.is_some_and(|end| end <= now) {
-            pump.believe();
+            pump.believe(scratch);
             doubtful = None;
             continue;
         }
@@ -65,7 +67,11 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
             quiet_since = now;
             continue;
         }
-        let pause = if released { left } else { left.min(QUIET) };
+        let pause = match (pump.is_held(), released) {
+            (true, _) => left.min(HOLD),
+            (false, false) => left.min(QUIET),
+            (false, true) => left,
+        };
         let ready = match descriptor::wait(pump.interest(), pause) {
             Ok(ready) => ready,
             Err(errno) => return Ending::Broken(errno.desc().into()),
@@ -78,6 +84,8 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
             quiet_since = Instant::now();
             pump.notice(ready);
             verdict = pump.turn(scratch);
+        } else if pump.is_held() {
+            pump.let_go(scratch);
         } else if !released {
             released = true;
             pump.release();
