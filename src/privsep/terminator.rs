@@ -7,8 +7,10 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use openssl::x509::{X509, X509Crl};
 
+use super::channel::ChannelError;
 use super::message::{
     ConnectionOrder, FromTerminator, NewSession, PublicPart, SessionReport, SessionToKeeper,
     SessionToListener, TerminatorToKeeper, TerminatorToListener, ToTerminator,
@@ -28,6 +30,8 @@ use crate::tls::{provider, rehearsal};
 const KEEPER_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between tries to make a process when there are none to be had.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
+/// Pause while the keeper takes up what it was sent.
+const CROWDED_PAUSE: Duration = Duration::from_millis(2);
 
 /// What the terminator needs to know from the listener's options.
 #[derive(Clone)]
@@ -97,7 +101,7 @@ fn prepare(orders: &Orders, keeper: &mut Tutor) -> Result<Service, String> {
     let service = serve(orders, keeper, 0, &orders.tls, orders.demand, "")
         .map_err(|text| format!("error: (111) {text}"))?;
     rehearsal::rehearse(&service.context, || {
-        let keeper = introduce(&keeper.channel).map(RemoteKeeper::new);
+        let keeper = introduce(&keeper.channel).ok().map(RemoteKeeper::new);
         provider::set_keeper(keeper.map(|keeper| Box::new(keeper) as Box<dyn provider::Keeper>));
     });
     // The last channel of the rehearsal must not be there to be dropped in a session.
@@ -224,10 +228,27 @@ impl Ends {
 }
 
 /// Tells the keeper of somebody who may ask for one signature.
-fn introduce(keeper: &TerminatorToKeeper) -> Option<SessionToKeeper> {
-    let (session_end, keeper_end) = SessionToKeeper::pair().ok()?;
-    keeper.send(&NewSession, &[keeper_end.as_fd()]).ok()?;
-    Some(session_end)
+fn introduce(keeper: &TerminatorToKeeper) -> Result<SessionToKeeper, ChannelError> {
+    let (session_end, keeper_end) = SessionToKeeper::pair().map_err(ChannelError::System)?;
+    keeper.send(&NewSession, &[keeper_end.as_fd()])?;
+    Ok(session_end)
+}
+
+/// The same, and waits while more descriptors are on their way to the keeper than the kernel lets a user have.
+fn introduce_in_time(
+    keeper: &TerminatorToKeeper,
+    deadline: Instant,
+) -> Result<SessionToKeeper, ChannelError> {
+    loop {
+        match introduce(keeper) {
+            Err(ChannelError::System(Errno::ETOOMANYREFS | Errno::ENOBUFS | Errno::ENOMEM))
+                if Instant::now() < deadline =>
+            {
+                std::thread::sleep(CROWDED_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Forks the session. While no process can be had the connection waits here, and behind it all others: that is how
@@ -240,8 +261,12 @@ fn start(
     ends: Ends,
 ) {
     let deadline = Instant::now() + Duration::from_millis(order.patience.into());
-    let Some(signer) = introduce(keeper) else {
-        return give_up(ends.report, "the keeper is gone");
+    let signer = match introduce_in_time(keeper, deadline) {
+        Ok(signer) => signer,
+        Err(error) => {
+            let reason = format!("the keeper cannot be asked: {error}");
+            return give_up(ends.report, &reason);
+        }
     };
     let mut keep = vec![
         signer.into_end(),

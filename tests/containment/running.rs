@@ -107,7 +107,7 @@ fn the_roles_of_a_running_server_are_as_the_table_says() {
     assert_limit(&keeper, "Max processes", "0");
     assert_descriptors(&keeper, &KEEPERS);
     let terminator = role("ssl-terminator");
-    assert_limit(&terminator, "Max open files", "32");
+    assert_limit(&terminator, "Max open files", "4096");
     // The listener's and the keeper's.
     assert_descriptors(&terminator, &[("/dev/null", 3), ("socket", 2)]);
     let session = role("ssl-session");

@@ -12,6 +12,9 @@ pub use enclosure::lack;
 
 /// Descriptors for one connection at a time, whose ends are passed on: ten or so.
 const PASSING_ON: u64 = 32;
+/// The same, but by this limit the kernel counts as well what is on its way from this user to the keeper: in a burst,
+/// one for each connection (unix(7), ETOOMANYREFS).
+const INTRODUCING: u64 = 4096;
 /// As many as are polled at once, so that no new one gets a number but in the place of 0, 1 or 2.
 const NO_MORE: u64 = 3;
 /// Sixteen threads that read a file or ask some servers.
@@ -35,7 +38,7 @@ pub fn confine_keeper() -> Result<(), String> {
 
 /// For the terminator, and inherited by its sessions, which lose forking as well ([`confine_child`]).
 pub fn confine_terminator() -> Result<(), String> {
-    limits::descriptors(PASSING_ON);
+    limits::descriptors(INTRODUCING);
     close(&Reach::default())?;
     calls::parent().apply()
 }
