@@ -478,20 +478,19 @@ impl<P: Plain> Pump<P> {
 
     /// Passes ends on once everything before them is delivered.
     fn settle(&mut self, scratch: &mut Scratch) {
+        let ending = !self.closed && self.plain.output().is_none();
+        if ending && self.peer.writable {
+            self.send(scratch, Stream::write_last);
+        }
         let over = self.peer_ended || self.gone.is_some();
         let untold = self.doubts && self.was_cut && self.plain.output().is_none();
         if over && self.pending.is_empty() && !untold {
             self.heard_cut |= self.was_cut && self.has_input();
             self.plain.end_input();
         }
-        if !self.closed && self.plain.output().is_none() {
-            if self.peer.writable {
-                self.send(scratch, Stream::write_last);
-            }
-            if self.tls.wire().output.is_empty() {
-                self.closed = true;
-                self.socket.shut_write();
-            }
+        if ending && self.tls.wire().output.is_empty() {
+            self.closed = true;
+            self.socket.shut_write();
         }
     }
 }
