@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
 use super::connection::Handover;
 use crate::privsep::backoff::Backoff;
 use crate::privsep::message::ListenerToTerminator;
+
+/// Time for a terminator to end whose channel has, or that was killed.
+pub const PARTING: Duration = Duration::from_secs(5);
 
 /// What a terminator is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Terminator {
     pub duty: Duty,
     /// When it must be ready; `None`: it is.
     pub until: Option<Instant>,
+    /// Its channel has ended, or makes no sense; when it must have ended too.
+    pub parts: Option<Instant>,
     /// Its channel had no room; it is watched for room.
     pub full: bool,
     /// Something else was lacking, such as descriptors that may be on their way; it is tried again then.
@@ -65,6 +70,11 @@ pub enum SetState {
 impl Terminator {
     pub fn is_ready(&self) -> bool {
         self.until.is_none()
+    }
+
+    /// It can be given clients.
+    fn serves(&self) -> bool {
+        self.duty == Duty::Serves && self.is_ready() && self.parts.is_none()
     }
 
     /// Takes all clients from it that it has not got yet.
@@ -134,15 +144,14 @@ impl Crew {
 
     /// Somebody takes new connections and has room for them.
     pub fn takes(&self) -> bool {
-        self.with(Duty::Serves)
-            .any(|one| one.is_ready() && one.outgoing.is_empty())
+        let mut members = self.members.iter();
+        members.any(|one| one.serves() && one.outgoing.is_empty())
     }
 
     /// Who is to have the next connection: the one with the fewest. One that stands still would always be it: those who
     /// wait for it in vain are not there for long.
     pub fn choose(&mut self) -> Option<&mut Terminator> {
-        let able = |one: &&mut Terminator| one.duty == Duty::Serves && one.is_ready();
-        let able = self.members.iter_mut().filter(able);
+        let able = self.members.iter_mut().filter(|one| one.serves());
         able.min_by_key(|one| (one.silent, one.load + one.outgoing.len()))
     }
 
@@ -154,10 +163,20 @@ impl Crew {
         self.members.iter_mut().find(|one| one.ordinal == ordinal)
     }
 
-    /// One that should have been ready by now.
-    pub fn stuck(&self, now: Instant) -> Option<Pid> {
-        let late = |one: &&Terminator| one.until.is_some_and(|until| until <= now);
-        self.members.iter().find(late).map(|one| one.pid)
+    /// One that should have been ready by now, or gone, and in which of these ways it is late. It has a little more time
+    /// to be reaped after that.
+    pub fn stuck(&mut self, now: Instant) -> Option<(Pid, &'static str)> {
+        self.members.iter_mut().find_map(|one| {
+            let ways = [
+                (&mut one.until, "does not get ready"),
+                (&mut one.parts, "says nothing more"),
+            ];
+            ways.into_iter().find_map(|(moment, what)| {
+                moment.filter(|moment| *moment <= now)?;
+                *moment = Some(now + PARTING);
+                Some((one.pid, what))
+            })
+        })
     }
 
     /// One for whom it is time to try again.
@@ -169,7 +188,7 @@ impl Crew {
     /// The next moment at which there is something to do.
     pub fn moment(&self) -> Option<Instant> {
         let members = self.members.iter();
-        let moments = members.flat_map(|one| [one.until, one.again]);
+        let moments = members.flat_map(|one| [one.until, one.parts, one.again]);
         moments.chain([self.due]).flatten().min()
     }
 }

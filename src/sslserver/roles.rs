@@ -202,6 +202,7 @@ impl Roles {
             channel,
             duty,
             until: Some(now + PATIENCE),
+            parts: None,
             full: false,
             again: None,
             load: 0,

@@ -3,18 +3,19 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
 
 use super::connection::Session;
-use super::crew::{Duty, Outgoing};
+use super::crew::{Duty, Outgoing, PARTING};
 use super::error::Error;
 use super::listener::{Listener, token};
 use super::log::{Level, words};
 use super::renewal;
+use crate::privsep::channel::ChannelError;
 use crate::privsep::message::{FromKeeper, FromTerminator};
 use crate::sys::descriptor;
 use crate::sys::process::Ended;
@@ -28,12 +29,10 @@ impl Listener {
         let keeper = self.roles.keeper.as_mut();
         let late = keeper.filter(|keeper| keeper.until.is_some_and(|until| until <= now));
         let late = late.map(|keeper| (keeper.until.take(), keeper.pid).1);
-        if let Some(pid) = late.or_else(|| self.roles.crew.stuck(now)) {
-            for terminator in &mut self.roles.crew.members {
-                terminator.until = terminator.until.filter(|_| terminator.pid != pid);
-            }
+        let late = late.map(|pid| (pid, "does not get ready"));
+        if let Some((pid, what)) = late.or_else(|| self.roles.crew.stuck(now)) {
             self.log
-                .warning(format_args!("process {pid} does not get ready: ended"));
+                .warning(format_args!("process {pid} {what}: ended"));
             // It is reaped, and that is what starts another.
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -159,10 +158,14 @@ impl Listener {
         let word = match terminator.channel.try_receive() {
             Ok(Some((word, _))) => word,
             Ok(None) => return false,
-            Err(_) => {
+            Err(error) => {
                 let _ = self.epoll.delete(&terminator.channel);
-                // It is dead, and if not it breaks its word; it is reaped, and that is what starts another.
-                let _ = kill(terminator.pid, Signal::SIGKILL);
+                // Dead, or about to be: reaping says how, and starts another. One that breaks its word is ended.
+                let patience = match error {
+                    ChannelError::Closed => PARTING,
+                    _ => Duration::ZERO,
+                };
+                terminator.parts.get_or_insert(Instant::now() + patience);
                 return false;
             }
         };

@@ -5,8 +5,20 @@ use super::assert_serves;
 use crate::common::{LIMIT, Process, Setup, run, say, without_root};
 use std::process::Command;
 
+/// The number of the listener's channel in a process that has no clients yet: the first of those that it began with.
+fn channel(process: &Process) -> u32 {
+    let folder = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("as root");
+    let is_socket = |entry: &std::fs::DirEntry| {
+        let link = std::fs::read_link(entry.path());
+        link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+    };
+    let names = folder.flatten().filter(is_socket);
+    let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.min().expect("a channel")
+}
+
 /// Says something to the listener as if this process had said it. False: root may not.
-fn forge(process: &Process, message: &[u8]) -> bool {
+fn forge(process: &Process, channel: u32, message: &[u8]) -> bool {
     const SCRIPT: &str = "\
         my ($pid, $channel, $message) = @ARGV; \
         my $process = syscall(434, $pid + 0, 0); \
@@ -15,21 +27,10 @@ fn forge(process: &Process, message: &[u8]) -> bool {
         exit 1 if $end < 0; \
         open(my $out, '>&=', $end) or die; \
         syswrite($out, pack('H*', $message)) or die;";
-    let folder = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("as root");
-    let is_socket = |entry: &std::fs::DirEntry| {
-        let link = std::fs::read_link(entry.path());
-        link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
-    };
-    let names = folder
-        .flatten()
-        .filter(is_socket)
-        .map(|entry| entry.file_name());
-    let numbers = names.filter_map(|name| name.to_str()?.parse::<u32>().ok());
-    // It has the listener's first.
-    let channel = numbers.min().expect("a channel").to_string();
     let message: String = message.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (pid, channel) = (process.pid.to_string(), channel.to_string());
     let mut command = Command::new("perl");
-    command.args(["-e", SCRIPT, &process.pid.to_string(), &channel, &message]);
+    command.args(["-e", SCRIPT, &pid, &channel, &message]);
     run(command, b"", LIMIT).status.success()
 }
 
@@ -42,10 +43,11 @@ fn a_process_that_breaks_its_word_is_ended_and_replaced_and_writes_no_lines_of_i
     }
     let server = Setup::new().options(&["-j", "2"]).start();
     let bad = server.roles("ssl-shared").swap_remove(0);
+    let channel = channel(&bad);
     let text = b"with\nforged";
     for kind in [b'F', b'S'] {
         let message = [&[kind, 0, 0, 0, text.len() as u8][..], text].concat();
-        if !forge(&bad, &message) {
+        if !forge(&bad, channel, &message) {
             return say(&format!("{test}: skipped: no process can be reached into"));
         }
     }
@@ -54,7 +56,11 @@ fn a_process_that_breaks_its_word_is_ended_and_replaced_and_writes_no_lines_of_i
         .wait_for("sslserver: warning: unable to make more sessions: with?forged");
     assert_eq!(server.log.count("*forged"), 1, "{:?}", server.log.lines());
     assert_serves(&server);
-    assert!(forge(&bad, b"?"));
+    assert!(forge(&bad, channel, b"?"));
+    server.log.wait_for(&format!(
+        "sslserver: warning: process {} says nothing more: ended",
+        bad.pid
+    ));
     let line = format!(
         "sslserver: warning: terminator {} ended by signal 9, starting another",
         bad.pid
