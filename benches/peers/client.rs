@@ -60,8 +60,7 @@ impl Client {
         context.set_verify(SslVerifyMode::NONE);
         context.set_read_ahead(true);
         let sessions: Arc<Mutex<Vec<SslSession>>> = Arc::default();
-        context
-            .set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
+        context.set_session_cache_mode(SslSessionCacheMode::CLIENT);
         let kept = sessions.clone();
         context.set_new_session_callback(move |_, session| {
             if let Ok(mut kept) = kept.lock()
@@ -249,7 +248,12 @@ impl Connection {
     fn check_end(&mut self) -> Result<(), String> {
         let said = match self {
             Connection::Plain(_) => true,
-            Connection::Tls(stream) => stream.get_shutdown().contains(ShutdownState::RECEIVED),
+            Connection::Tls(stream) => {
+                let said = stream.get_shutdown().contains(ShutdownState::RECEIVED);
+                // The library keeps no session of a connection that was not ended in order.
+                let _ = stream.shutdown();
+                said
+            }
         };
         if said {
             Ok(())
