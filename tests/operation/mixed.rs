@@ -107,13 +107,15 @@ fn a_days_worth_of_connections_of_every_kind_leaves_nothing_behind() {
         visits(&server, size(800, 20_000));
         let before = sizes(&server);
         visits(&server, size(2_400, 180_000));
+        // A heap that was used by more at a time stays larger; ten bytes lost for each would be more.
+        let spare = size(200, 1_000);
         let after = eventually("sizes as they were", || {
             let after = sizes(&server);
             assert_eq!(after.len(), before.len(), "{before:?} {after:?}");
             let grown = after
                 .iter()
                 .zip(&before)
-                .any(|(after, before)| after.1 > before.1 + 200 || after.2 > before.2 + 8);
+                .any(|(after, before)| after.1 > before.1 + spare || after.2 > before.2 + 8);
             (!grown).then_some(after)
         });
         println!("{way:?}: {before:?} then {after:?}");
