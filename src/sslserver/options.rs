@@ -7,13 +7,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lexopt::Arg;
-
 use super::error::Error;
 use super::log::Level;
 use crate::net::address::Family;
 use crate::tls::client::Demand;
-use crate::ucspi::options::illegal;
+use crate::ucspi::options as words;
 pub use crate::ucspi::options::number;
 
 /// Options without an argument.
@@ -151,12 +149,7 @@ impl Default for Options {
 
 /// `usage: sslserver [ -13… ] [ -c limit ] … host port program`
 pub fn usage() -> String {
-    let mut line = format!("usage: sslserver [ -{FLAGS} ]");
-    for (letter, argument) in ARGUMENTS {
-        line.push_str(&format!(" [ -{letter} {argument} ]"));
-    }
-    line.push_str(" host port program");
-    line
+    words::usage("sslserver", FLAGS, &ARGUMENTS)
 }
 
 impl Options {
@@ -164,48 +157,12 @@ impl Options {
     /// is the host.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, Error> {
         let mut options = Options::default();
-        let mut parser = lexopt::Parser::from_args(arguments);
-        let mut words = Vec::new();
-        while let Some(argument) = parser.next().map_err(illegal)? {
-            match argument {
-                Arg::Short(letter) => options.take(letter, &mut parser)?,
-                Arg::Long(name) => return Err(Error::IllegalOption(format!("-{name}"))),
-                Arg::Value(host) => {
-                    words.push(host);
-                    words.extend(parser.raw_args().map_err(illegal)?);
-                }
-            }
-        }
-        let mut words = words.into_iter();
-        let mut text = || {
-            let word = words.next().ok_or(Error::Incomplete)?;
-            let text = word.into_string().map_err(|_| Error::Incomplete)?;
-            match text.is_empty() {
-                true => Err(Error::Incomplete),
-                false => Ok(text),
-            }
-        };
-        options.host = text()?;
-        options.port = text()?;
-        // The system hands over no argument with a NUL inside.
-        options.program = words
-            .filter_map(|word| CString::new(word.into_vec()).ok())
-            .collect();
-        match options.program.is_empty() {
-            true => Err(Error::Incomplete),
-            false => Ok(options),
-        }
-    }
-
-    fn take(&mut self, letter: char, parser: &mut lexopt::Parser) -> Result<(), Error> {
-        let takes_argument = ARGUMENTS.iter().any(|&(known, _)| known == letter);
-        match takes_argument {
-            true => {
-                let value = parser.value().map_err(|_| Error::MissingArgument(letter))?;
-                self.take_argument(letter, value)
-            }
-            false => self.take_flag(letter),
-        }
+        let read = words::read(arguments, &ARGUMENTS, |letter, value| match value {
+            Some(value) => options.take_argument(letter, value),
+            None => options.take_flag(letter),
+        })?;
+        (options.host, options.port, options.program) = (read.host, read.port, read.program);
+        Ok(options)
     }
 
     fn take_flag(&mut self, letter: char) -> Result<(), Error> {
