@@ -1,7 +1,7 @@
 //! Sending clients on their way: to the terminator with the fewest, or first having the set of their rule loaded for it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -81,10 +81,14 @@ impl Listener {
             files: Box::new(files.clone()),
             opened,
         };
-        let ends: Vec<_> = descriptors.iter().map(|file| file.as_fd()).collect();
+        self.ask_keeper(&order, &descriptors)
+    }
+
+    pub(super) fn ask_keeper(&self, order: &ToKeeper, files: &[OwnedFd]) -> Result<(), String> {
+        let ends: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
         // The keeper is quick; if its channel is full it is stuck, and the waiting connections run out of time.
         let keeper = self.roles.keeper.as_ref();
-        match keeper.map(|keeper| keeper.channel.try_send(&order, &ends)) {
+        match keeper.map(|keeper| keeper.channel.try_send(order, &ends)) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(format!("the keeper does not answer: {error}")),
             None => Err("there is no keeper now".into()),

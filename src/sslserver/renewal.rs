@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -121,15 +120,8 @@ impl Listener {
 
     fn ask_for_tickets(&mut self) -> Result<(), String> {
         let path = self.roles.keeper_orders.ticket_keys.iter();
-        let (_, files): (_, Vec<OwnedFd>) = self.roles.open_files(path);
-        let ends: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
-        let keeper = self.roles.keeper.as_ref();
-        let sent = keeper.map(|keeper| keeper.channel.try_send(&ToKeeper::Tickets, &ends));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(format!("the keeper does not answer: {error}")),
-            None => Err("there is no keeper now".into()),
-        }
+        let (_, files) = self.roles.open_files(path);
+        self.ask_keeper(&ToKeeper::Tickets, &files)
     }
 
     /// The keeper has read a part, or cannot use it.
