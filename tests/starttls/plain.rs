@@ -1,7 +1,7 @@
 //! Applications that do without TLS.
 #![forbid(unsafe_code)]
 
-use crate::common::{Plain, Process, Server, eventually, terminator};
+use crate::common::{Plain, Process, Server, eventually, terminator, without_root};
 use crate::{LINES, delayed};
 
 fn without_session(server: &Server) {
@@ -119,6 +119,9 @@ fn open_files(process: &Process) -> usize {
 
 #[test]
 fn a_thousand_short_plain_connections_leave_no_process_and_no_descriptor() {
+    if without_root("a_thousand_short_plain_connections_leave_no_process_and_no_descriptor") {
+        return;
+    }
     let server = delayed().shell("echo hi; read line").start();
     let visit = |number: usize| {
         let mut plain: Plain = server.dial().plain();

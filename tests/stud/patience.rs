@@ -1,7 +1,7 @@
 //! Nobody is waited for longer than the configuration says.
 #![forbid(unsafe_code)]
 
-use crate::common::{Backend, End, Ending, Plain, Running, Serving, Stud};
+use crate::common::{Backend, End, Ending, Plain, Running, Serving, Stud, without_root};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -120,6 +120,9 @@ fn a_backend_that_does_not_answer_is_not_waited_for_and_said() {
 
 #[test]
 fn a_client_that_breaks_off_before_the_backend_answers_leaves_nothing_behind() {
+    if without_root("a_client_that_breaks_off_before_the_backend_answers_leaves_nothing_behind") {
+        return;
+    }
     let full = full();
     let stud = start(full.address, "backend-connect-timeout = 60");
     let worker = stud.role("ssl-worker");
