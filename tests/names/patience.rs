@@ -68,7 +68,9 @@ fn a_flood_of_questions_without_answers_keeps_nobody_out() {
         (server.counters()["connections accepted"] > 400).then_some(())
     });
     for _ in 0..3 {
-        assert_eq!(host(&server, CLIENT), None);
+        // It has a name where the first questions were given up meanwhile.
+        let name = host(&server, CLIENT);
+        assert!(name.is_none_or(|name| name == "client.example.org"));
     }
     drop(flood);
     assert_eq!(server.log.count("sslserver: warning: *"), 0);
