@@ -95,8 +95,9 @@ fn a_hundred_renewals_under_load_fail_nobody_and_leave_every_role_as_it_was() {
     shown(&server);
     let after = size_at_rest(&server);
     for (before, after) in before.iter().zip(&after) {
-        // 4 kB lost with each would be more than 400.
-        let grown = after.1 > before.1 + 256 || after.2 > before.2 + 2;
+        // 4 kB lost with each would be more than 400; a process that shares sessions has 264 kB more while it has
+        // served somebody just now.
+        let grown = after.1 > before.1 + 380 || after.2 > before.2 + 2;
         assert!(!grown, "{before:?} then {after:?}");
     }
     let served = served.into_inner();
