@@ -8,8 +8,10 @@ use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::sys::descriptor;
+use nix::sys::signal::{Signal, raise};
+
 use crate::sys::words::reason;
+use crate::sys::{descriptor, signal};
 use crate::ucspi::error::Error;
 use crate::ucspi::log::{Level, Log};
 use crate::ucspi::program_name;
@@ -42,6 +44,12 @@ fn run() -> Result<(), Error> {
         let _ = pass_on(&mut io::stdin(), &mut &*sender, with_returns);
     });
     let printed = pass_on(&mut from_server, &mut io::stdout(), <[u8]>::to_vec);
+    let is_left = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+    if printed.as_ref().is_err_and(is_left) {
+        // As of any program whose reader has seen enough.
+        signal::restore(Signal::SIGPIPE);
+        let _ = raise(Signal::SIGPIPE);
+    }
     printed.map_err(|error| Error::fatal(format_args!("unable to write: {}", reason(&error))))
 }
 

@@ -24,6 +24,7 @@ const QUIET: Duration = Duration::from_millis(250);
 pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> Ending {
     let mut verdict = pump.start(scratch);
     let mut lingering: Option<Instant> = None;
+    let mut heard = 0;
     let mut doubtful: Option<Instant> = None;
     let mut quiet_since = Instant::now();
     let mut released = false;
@@ -37,14 +38,18 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
                 None => Ending::Complete,
             };
         }
+        if pump.is_lingering() && lingering.is_none() {
+            lingering = Some(Instant::now() + LINGER);
+            heard = pump.counts().0;
+        }
+        if lingering.is_some() && speaks_to_nobody(pump, heard) {
+            return Ending::Complete;
+        }
         if pump.has_work() {
             verdict = pump.turn(scratch);
             continue;
         }
         let now = Instant::now();
-        if pump.is_lingering() && lingering.is_none() {
-            lingering = Some(now + LINGER);
-        }
         if pump.is_in_doubt() && doubtful.is_none() {
             doubtful = Some(now + DOUBT);
         }
@@ -93,4 +98,10 @@ pub fn relay(pump: &mut Pump<Pipes>, idle: Duration, scratch: &mut Scratch) -> E
             heap::trim();
         }
     }
+}
+
+/// A server goes on although our side has gone, without a word that it might still be reading.
+fn speaks_to_nobody(pump: &Pump<Pipes>, heard: u64) -> bool {
+    let (received, sent) = pump.counts();
+    !pump.tls().ssl().is_server() && sent == 0 && received > heard
 }
