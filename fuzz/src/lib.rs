@@ -21,6 +21,7 @@ pub mod starttls;
 pub mod stud_config;
 mod temporary;
 pub mod ticket_keys;
+pub mod to_sign;
 pub mod tunnel_ini;
 
 /// Whether the bytes were understood.
@@ -43,5 +44,6 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("starttls", starttls::run),
     ("stud_config", stud_config::run),
     ("ticket_keys", ticket_keys::run),
+    ("to_sign", to_sign::run),
     ("tunnel_ini", tunnel_ini::run),
 ];
