@@ -91,7 +91,12 @@ fn host(options: &Options) -> Result<(String, u32), Error> {
         Some((ip, interface)) if ip.parse::<Ipv6Addr>().is_ok() => {
             Ok((ip.to_owned(), scope(interface)?))
         }
-        _ => Ok((options.host.clone(), given.unwrap_or(0))),
+        _ => {
+            // An address has one form, in which certificates have it too.
+            let address = options.host.parse::<IpAddr>().map(|ip| ip.to_canonical());
+            let host = address.map_or_else(|_| options.host.clone(), |ip| ip.to_string());
+            Ok((host, given.unwrap_or(0)))
+        }
     }
 }
 
