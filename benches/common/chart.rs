@@ -21,7 +21,11 @@ const WIDTH: f64 = 760.0;
 const NAMES: f64 = 110.0;
 /// What a bar may take beside the names and its figure.
 const BARS: f64 = WIDTH - NAMES - 150.0;
+/// A title with the space around it, and what every further line of it takes.
 const TITLE: f64 = 34.0;
+const LINE: f64 = 18.0;
+/// As many letters as fit into a line of a title.
+const LETTERS: usize = 100;
 const BAR: f64 = 20.0;
 
 /// Whoever looks at it on a dark page sees light letters.
@@ -34,15 +38,11 @@ pub fn draw(groups: &[Group]) -> String {
     let mut body = String::new();
     let mut top = 0.0;
     for group in groups {
-        let unit = group.unit;
-        text(
-            &mut body,
-            "t",
-            4.0,
-            top + 22.0,
-            &format!("{}: {unit}", group.title),
-        );
-        top += TITLE;
+        for line in lines(&format!("{}: {}", group.title, group.unit)) {
+            text(&mut body, "t", 4.0, top + 22.0, &line);
+            top += LINE;
+        }
+        top += TITLE - LINE;
         let longest = group.bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
         for bar in &group.bars {
             let length = match longest > 0.0 {
@@ -73,6 +73,21 @@ pub fn draw(groups: &[Group]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {top}\" width=\"{WIDTH}\" height=\"{top}\">\n\
          <style>{STYLE}</style>\n{body}</svg>\n"
     )
+}
+
+/// A title in as many lines as it takes; the marks of code in it mean nothing here.
+fn lines(title: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in title.replace('`', "").split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < LETTERS => {
+                line.push_str(if line.is_empty() { "" } else { " " });
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn text(body: &mut String, class: &str, x: f64, y: f64, words: &str) {

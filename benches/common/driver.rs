@@ -5,7 +5,6 @@
 //! the exit code; a server that does not start, or a reply that is wrong, does.
 #![forbid(unsafe_code)]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,8 +13,10 @@ use openssl::ssl::SslVersion;
 
 use super::account::Home;
 use super::machine;
+use super::page;
+use super::peer::Peer;
 use super::report::Report;
-use super::rows::{Load, Peer, Row, Sample, Target};
+use super::rows::{Load, Row, Sample, Target};
 
 pub trait Bench {
     type Load: Load + 'static;
@@ -52,8 +53,8 @@ struct Plan<B: Bench> {
     rows: Vec<&'static Row<B::Load>>,
     peers: Vec<&'static Peer<B::How>>,
     output: PathBuf,
-    /// The directory for the chart, if one is wanted.
-    charts: Option<PathBuf>,
+    /// The directory of the documentation, if table and chart shall go there.
+    documentation: Option<PathBuf>,
 }
 
 pub fn main<B: Bench>() -> ExitCode {
@@ -117,7 +118,7 @@ fn plan<B: Bench>(arguments: &[String]) -> Result<Option<Plan<B>>, String> {
         rows,
         peers,
         output: found.opt_str("output").unwrap_or(output).into(),
-        charts: found.opt_str("charts").map(PathBuf::from),
+        documentation: found.opt_str("docs").map(PathBuf::from),
     }))
 }
 
@@ -148,7 +149,12 @@ fn options(output: &str) -> Options {
         &format!("where the JSON goes ({output})"),
         "FILE",
     );
-    options.optopt("", "charts", "draw a chart in this directory", "DIR");
+    options.optopt(
+        "d",
+        "docs",
+        "put table and chart into the documentation there",
+        "DIR",
+    );
     options.optflag("", "bench", "added by cargo");
     options.optflag("h", "help", "this text");
     options
@@ -217,12 +223,8 @@ fn run<B: Bench>(plan: &Plan<B>) -> Result<bool, String> {
         .write(&plan.rows, &plan.output)
         .map_err(|e| format!("unable to write {}: {e}", plan.output.display()))?;
     println!("\nall figures: {}", plan.output.display());
-    if let Some(directory) = &plan.charts {
-        let file = directory.join(format!("{}.svg", B::NAME));
-        fs::create_dir_all(directory)
-            .and_then(|()| fs::write(&file, report.chart(&plan.rows)))
-            .map_err(|e| format!("unable to draw {}: {e}", file.display()))?;
-        println!("chart: {}", file.display());
+    if let Some(documentation) = &plan.documentation {
+        page::write(&report, &plan.rows, B::NAME, documentation)?;
     }
     Ok(!report.any_failed())
 }

@@ -36,7 +36,14 @@ pub fn machine() -> Vec<(&'static str, String)> {
         ("processor", model.unwrap_or_else(|| "?".to_owned())),
         ("kernel", line("/proc/sys/kernel/osrelease")),
         ("openssl", openssl::version::version().to_owned()),
-        ("load at start", line("/proc/loadavg")),
+        (
+            "load at start",
+            line("/proc/loadavg")
+                .split(' ')
+                .take(3)
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
     ]
 }
 

@@ -12,7 +12,8 @@ use nix::unistd::Pid;
 
 use super::account::{self, ENTER, Group, Home, Memory};
 use super::patience::{Patience, until};
-use super::rows::{self, Peer};
+use super::peer::{self, Peer};
+use super::rows::Counted;
 use super::scratch::Scratch;
 
 pub struct Server {
@@ -29,7 +30,7 @@ impl Server {
     pub fn start<H>(
         peer: &Peer<H>,
         port: u16,
-        command: rows::Command,
+        command: peer::Command,
         scratch: &Scratch,
         home: Option<&Home>,
     ) -> Result<Server, String> {
@@ -94,7 +95,7 @@ impl Server {
         &self,
         warm_up: impl FnOnce() -> Result<(), String>,
         work: impl FnOnce() -> Result<(), String>,
-    ) -> Result<(Option<f64>, f64), String> {
+    ) -> Result<Counted, String> {
         warm_up()?;
         let at_rest = self.settled()?;
         let before = self.cpu_us();

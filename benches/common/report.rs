@@ -7,26 +7,45 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use super::chart::{self, Bar, Group};
+use super::chart::{Bar, Group};
 use super::driver::Bench;
 use super::json::{array, number, object, string};
 use super::machine::package_version;
-use super::rows::{Aim, Load, Peer, Row, Sample, Target};
+use super::peer::Peer;
+use super::rows::{Aim, Load, Row, Sample, Target};
 use super::statistics::{Spread, short, spread};
 
 pub struct Report {
     ours: &'static str,
-    cpu_of: &'static str,
+    pub cpu_of: &'static str,
     targets: &'static [Target],
-    machine: Vec<(&'static str, String)>,
-    rounds: u32,
-    scale: f64,
+    pub machine: Vec<(&'static str, String)>,
+    pub rounds: u32,
+    pub scale: f64,
     /// Name and version.
-    present: Vec<(&'static str, String)>,
+    pub present: Vec<(&'static str, String)>,
     /// Name, and the file that is not there.
     absent: Vec<(&'static str, &'static str)>,
     samples: BTreeMap<Key, Vec<Sample>>,
     failures: BTreeMap<Key, String>,
+}
+
+/// An aim and what was measured for it.
+pub struct Verdict {
+    pub aim: String,
+    /// None: not measured.
+    pub value: Option<f64>,
+    limit: f64,
+}
+
+impl Verdict {
+    pub fn word(&self) -> &'static str {
+        match self.value {
+            Some(value) if value <= self.limit => "PASS",
+            Some(_) => "MISS",
+            None => "NOT MEASURED",
+        }
+    }
 }
 
 /// Row and server.
@@ -110,8 +129,10 @@ impl Report {
             for (name, _) in &self.present {
                 self.print_peer(row, name);
             }
-            self.print_aim(row);
-            self.print_targets(row);
+            for verdict in self.verdicts(row) {
+                let is = verdict.value.map_or_else(|| "?".to_owned(), short);
+                println!("  {} aim: {}; is {is}", verdict.word(), verdict.aim);
+            }
         }
     }
 
@@ -150,56 +171,34 @@ impl Report {
         println!("{}", line.trim_end());
     }
 
-    fn print_aim<L: Load>(&self, row: &'static Row<L>) {
-        let (text, value, limit) = match row.aim {
-            None => return,
-            Some(Aim::RatioAtMost(limit)) => (
-                format!(
-                    "at most {limit} of {}",
+    /// What was hoped for in a row, and what became of it.
+    pub fn verdicts<L: Load>(&self, row: &'static Row<L>) -> Vec<Verdict> {
+        let own = row.aim.map(|aim| match aim {
+            Aim::RatioAtMost(limit) => Verdict {
+                aim: format!(
+                    "{} at most {limit} of {}",
+                    self.ours,
                     self.reference(row).unwrap_or("the best peer")
                 ),
-                self.ratio(row, self.ours).map(|ratio| ratio.median),
+                value: self.ratio(row, self.ours).map(|ratio| ratio.median),
                 limit,
+            },
+            Aim::AtMost(limit) => Verdict {
+                aim: format!("{} at most {limit} {}", self.ours, unit(row)),
+                value: self.spread(row, self.ours, 0).map(|s| s.median),
+                limit,
+            },
+        });
+        let further = self.targets.iter().filter(|target| target.row == row.key);
+        let further = further.map(|target| Verdict {
+            aim: format!(
+                "{} at most {} of {}",
+                target.server, target.at_most, target.reference
             ),
-            Some(Aim::AtMost(limit)) => {
-                let unit = row.load.figures().first().map_or("", |figure| figure.unit);
-                (
-                    format!("at most {limit} {unit}"),
-                    self.spread(row, self.ours, 0).map(|s| s.median),
-                    limit,
-                )
-            }
-        };
-        match value {
-            Some(value) => println!(
-                "  {} aim of {}: {text}; is {}",
-                verdict(value, limit),
-                self.ours,
-                short(value)
-            ),
-            None => println!("  NOT MEASURED aim of {}: {text}", self.ours),
-        }
-    }
-
-    fn print_targets<L: Load>(&self, row: &'static Row<L>) {
-        for target in self.targets.iter().filter(|target| target.row == row.key) {
-            let Target {
-                server,
-                reference,
-                at_most,
-                ..
-            } = target;
-            match self.met(row, target) {
-                Some(value) => println!(
-                    "  {} aim of {server}: at most {at_most} of {reference}; is {}",
-                    verdict(value, *at_most),
-                    short(value)
-                ),
-                None => {
-                    println!("  NOT MEASURED aim of {server}: at most {at_most} of {reference}")
-                }
-            }
-        }
+            value: self.met(row, target),
+            limit: target.at_most,
+        });
+        own.into_iter().chain(further).collect()
     }
 
     /// The ratio that a target is about.
@@ -208,8 +207,8 @@ impl Report {
         Some(own / self.spread(row, target.reference, 0)?.median)
     }
 
-    /// Every row with the first figure of all who took part.
-    pub fn chart<L: Load>(&self, rows: &[&'static Row<L>]) -> String {
+    /// For a chart: every row with the first figure of all who took part.
+    pub fn groups<L: Load>(&self, rows: &[&'static Row<L>]) -> Vec<Group> {
         let group = |row: &&'static Row<L>| {
             let bars = self.present.iter().filter_map(|(name, _)| {
                 let median = self.spread(row, name, 0)?.median;
@@ -221,11 +220,11 @@ impl Report {
             });
             Group {
                 title: row.title,
-                unit: row.load.figures().first().map_or("", |figure| figure.unit),
+                unit: unit(row),
                 bars: bars.collect(),
             }
         };
-        chart::draw(&rows.iter().map(group).collect::<Vec<_>>())
+        rows.iter().map(group).collect()
     }
 
     /// None where the row leaves it open and no peer was measured.
@@ -250,7 +249,7 @@ impl Report {
             .collect()
     }
 
-    fn spread<L>(&self, row: &Row<L>, name: &'static str, figure: usize) -> Option<Spread> {
+    pub fn spread<L>(&self, row: &Row<L>, name: &'static str, figure: usize) -> Option<Spread> {
         spread(self.values(row, name, figure))
     }
 
@@ -355,7 +354,7 @@ impl Report {
 }
 
 /// As in RFC 3339, in UTC.
-fn today() -> String {
+pub fn today() -> String {
     let output = Command::new("date").args(["-u", "+%F"]).output();
     output.map_or_else(
         |_| "?".to_owned(),
@@ -363,6 +362,7 @@ fn today() -> String {
     )
 }
 
-fn verdict(value: f64, limit: f64) -> &'static str {
-    if value <= limit { "PASS" } else { "MISS" }
+/// Of the first figure, which aims, charts and tables are about.
+pub fn unit<L: Load>(row: &Row<L>) -> &'static str {
+    row.load.figures().first().map_or("", |figure| figure.unit)
 }

@@ -1,8 +1,5 @@
-//! What a row of the report and a server in it are, whatever the work.
+//! What a row of the report is, whatever the work, and what most kinds of work have in common.
 #![forbid(unsafe_code)]
-
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 use openssl::ssl::SslVersion;
 
@@ -16,6 +13,21 @@ pub struct Row<L: 'static> {
     pub aim: Option<Aim>,
     /// Left out unless it is named with `--rows` or all are asked for.
     pub optional: bool,
+}
+
+impl<L: Copy> Row<L> {
+    /// With TLS 1.3, beside the best peer, always measured.
+    pub const fn new(key: &'static str, title: &'static str, load: L, aim: Option<Aim>) -> Row<L> {
+        Row {
+            key,
+            title,
+            load,
+            tls: SslVersion::TLS1_3,
+            reference: None,
+            aim,
+            optional: false,
+        }
+    }
 }
 
 /// What the first figure of ours should be.
@@ -46,27 +58,49 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
+pub const PER_CONNECTION: &[Figure] = &[
+    Figure {
+        key: "cpu_us_per_connection",
+        unit: "µs CPU",
+    },
+    Figure {
+        key: "wall_us_per_connection",
+        unit: "µs wall",
+    },
+];
+
+pub const PER_GB: &[Figure] = &[
+    Figure {
+        key: "cpu_ms_per_gb",
+        unit: "ms CPU/GB",
+    },
+    Figure {
+        key: "wall_ms_per_gb",
+        unit: "ms wall/GB",
+    },
+];
+
 /// In the order of `Load::figures`; None where this machine cannot tell.
 pub type Sample = Vec<Option<f64>>;
 
-pub struct Peer<H: 'static> {
-    pub name: &'static str,
-    /// Debian's package, for its version; empty for ours.
-    pub package: &'static str,
-    pub program: &'static str,
-    /// Other files without which it cannot take part.
-    pub needs: &'static [&'static str],
-    /// How it is started; each benchmark has its own way.
-    pub how: H,
+/// What is counted for a piece of work: CPU time, where the machine can tell, and time, in microseconds.
+pub type Counted = (Option<f64>, f64);
+
+/// For each connection, or whatever is done so often.
+pub fn per(times: u64, (cpu, wall): Counted) -> Sample {
+    let times = times as f64;
+    vec![cpu.map(|cpu| cpu / times), Some(wall / times)]
 }
 
-/// What a server is started with.
-#[derive(Default)]
-pub struct Command {
-    pub arguments: Vec<String>,
-    pub environment: Vec<(&'static str, PathBuf)>,
-    /// Where it is started; None: where the driver is.
-    pub directory: Option<PathBuf>,
-    /// Its descriptor 0; None: nothing is to be read there.
-    pub input: Option<OwnedFd>,
+pub const GB: u64 = 1 << 30;
+
+/// In milliseconds for 2^30 bytes.
+pub fn per_gb(bytes: u64, (cpu, wall): Counted) -> Sample {
+    let units = bytes as f64 / GB as f64 * 1000.0;
+    vec![cpu.map(|cpu| cpu / units), Some(wall / units)]
+}
+
+/// At least one is done, however small the part.
+pub fn part(whole: u64, by: f64) -> u64 {
+    ((whole as f64 * by) as u64).max(1)
 }

@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::protocol::{ANSWER, CHUNK, MESSAGE, Request};
+use super::protocol::{ANSWER, MESSAGE, Request};
+use crate::common::stream::CHUNK;
 
 pub struct Backend {
     /// Closed to end the thread.

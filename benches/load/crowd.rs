@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::member::Member;
 use super::protocol::Request;
-use crate::client::{Client, Member};
+use crate::client::Client;
 
 /// Nothing at all has happened for so long.
 const SILENCE_MS: u16 = 20_000;
@@ -17,7 +18,7 @@ const WORK_LIMIT: Duration = Duration::from_secs(300);
 pub struct Crowd<'a> {
     client: &'a Client,
     epoll: Epoll,
-    members: Vec<Member<'a>>,
+    members: Vec<Member>,
 }
 
 impl<'a> Crowd<'a> {
@@ -88,7 +89,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    fn member(&self, request: Request, place: usize) -> Result<Member<'a>, String> {
+    fn member(&self, request: Request, place: usize) -> Result<Member, String> {
         let member = Member::new(self.client, request)?;
         // The first turn comes at once, because the socket can be written to.
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
-pub mod crowd;
-pub mod one_core;
+mod crowd;
+pub mod member;
+mod one_core;
+pub mod peers;
 pub mod protocol;
-pub mod transfer;
+mod transfer;
+pub mod work;

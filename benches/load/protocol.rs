@@ -6,9 +6,6 @@ pub const MESSAGE: usize = 64;
 
 pub const ANSWER: [u8; MESSAGE] = [b'.'; MESSAGE];
 
-/// How much is read and written at once where much is moved.
-pub const CHUNK: usize = 256 * 1024;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Send the answer and close.

@@ -2,65 +2,37 @@
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
 
-use super::protocol::{ANSWER, CHUNK, Request};
-use crate::client::Client;
-
-/// For one transfer, however slowly its bytes trickle.
-const TRANSFER_LIMIT: Duration = Duration::from_secs(300);
+use super::protocol::{ANSWER, Request};
+use crate::client::{Client, Connection};
+use crate::common::stream::{give_zeros, take_zeros};
 
 /// Exactly so many zero bytes come, and then the end.
 pub fn download(client: &Client, bytes: u64) -> Result<(), String> {
-    let end = Instant::now() + TRANSFER_LIMIT;
-    let mut stream = client.begin(Request::Source(bytes))?;
-    let mut buffer = vec![0; CHUNK];
-    let mut count = 0;
-    loop {
-        let n = stream
-            .read(&mut buffer)
-            .map_err(|e| format!("reading failed after {count} bytes: {e}"))?;
-        if n == 0 {
-            break;
-        }
-        if buffer[..n].iter().any(|byte| *byte != 0) {
-            return Err(format!("a wrong byte came after {count}"));
-        }
-        count += n as u64;
-        if Instant::now() > end {
-            return Err(format!("too slow: {count} bytes of {bytes} came"));
-        }
-    }
-    if count == bytes {
-        client.check_end(stream)
-    } else {
-        Err(format!("{count} bytes came instead of {bytes}"))
-    }
+    let mut connection = begin(client, Request::Source(bytes))?;
+    take_zeros(&mut connection, bytes)?;
+    connection.check_end()
 }
 
 /// The backend takes so many bytes and says so.
 pub fn upload(client: &Client, bytes: u64) -> Result<(), String> {
-    let end = Instant::now() + TRANSFER_LIMIT;
-    let mut stream = client.begin(Request::Sink(bytes))?;
-    let buffer = vec![0; CHUNK];
-    let mut left = bytes;
-    while left > 0 {
-        let n = left.min(CHUNK as u64) as usize;
-        stream
-            .write_all(&buffer[..n])
-            .map_err(|e| format!("writing failed with {left} bytes left: {e}"))?;
-        left -= n as u64;
-        if Instant::now() > end {
-            return Err(format!("too slow: {left} bytes of {bytes} are left"));
-        }
-    }
+    let mut connection = begin(client, Request::Sink(bytes))?;
+    give_zeros(&mut connection, bytes)?;
     let mut answer = Vec::with_capacity(ANSWER.len());
-    stream
+    connection
         .read_to_end(&mut answer)
         .map_err(|e| format!("no answer after {bytes} bytes: {e}"))?;
-    if answer == ANSWER {
-        client.check_end(stream)
-    } else {
-        Err("a wrong answer came".to_owned())
+    if answer != ANSWER {
+        return Err("a wrong answer came".to_owned());
     }
+    connection.check_end()
+}
+
+fn begin(client: &Client, request: Request) -> Result<Connection, String> {
+    let mut connection = client.connect()?;
+    connection
+        .open()
+        .and_then(|()| connection.write_all(&request.message()))
+        .map_err(|e| format!("a connection could not be opened: {e}"))?;
+    Ok(connection)
 }

@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use openssl::pkey::Id;
 use openssl::ssl::SslVersion;
 
 use crate::client::Client;
 use crate::common::account::Home;
+use crate::common::driver::Bench;
+use crate::common::peer::Peer;
 use crate::common::process::{Server, free_port};
-use crate::common::rows::{Peer, Sample};
+use crate::common::rows::{Row, Sample, Target, per, per_gb};
 use crate::materials::Materials;
-use crate::rows::{Refusal, Work};
-use crate::servers::{Start, Wish};
+use crate::rows::{self, Refusal, Way, Work};
+use crate::servers::{self, Start, Wish};
+use crate::tls::{Groups, Tls};
 
 /// For all connections of one row together.
 const WORK_LIMIT: Duration = Duration::from_secs(300);
@@ -23,61 +27,97 @@ const WARM_UP: u64 = 16;
 const RELOADS: Duration = Duration::from_millis(100);
 const REPLY: &[u8] = b"hello\n";
 
-/// None: this peer takes no part in this row.
-pub fn measure(
-    load: Work,
-    tls: SslVersion,
-    peer: &Peer<Start>,
-    materials: &Materials,
-    home: Option<&Home>,
-) -> Result<Option<Sample>, String> {
-    let port = free_port()?;
-    let wish = Wish {
-        port,
-        // What is downloaded to warm up is as much as what is counted: the application says how much.
-        application: &load.application(),
-        refuse: match load {
-            Work::Refused { by, .. } => Some(by),
+pub struct Peers;
+
+impl Bench for Peers {
+    type Load = Work;
+    type How = Start;
+    type Materials = Materials;
+
+    const NAME: &'static str = "peers";
+    const OURS: &'static str = "sslserver";
+    const ROWS: &'static [Row<Work>] = rows::ROWS;
+    const PEERS: &'static [Peer<Start>] = servers::PEERS;
+    const TARGETS: &'static [Target] = rows::TARGETS;
+    const DESCRIPTORS: u64 = 4096;
+    const CPU_OF: &'static str = "all processes of the server, applications included";
+
+    fn prepare() -> Result<Materials, String> {
+        Materials::make()
+    }
+
+    fn measure(
+        load: Work,
+        tls: SslVersion,
+        peer: &Peer<Start>,
+        materials: &Materials,
+        home: Option<&Home>,
+    ) -> Result<Option<Sample>, String> {
+        let port = free_port()?;
+        let way = match load {
+            Work::Replies { way, .. } => Some(way),
             _ => None,
-        },
-        reload: matches!(load, Work::Reloaded { .. }),
-        resume: matches!(load, Work::Resumed { .. }),
-        materials,
-    };
-    let Some(command) = (peer.how.command)(&wish)? else {
-        return Ok(None);
-    };
-    let server = Server::start(peer, port, command, &materials.scratch, home)?;
-    let client = if peer.how.tls {
-        Client::tls(server.address, tls, &materials.identity.certificate_der)
-            .map_err(|e| format!("unable to prepare TLS: {e}"))?
-    } else {
-        Client::plain(server.address)
-    };
-    run(load, &client, &server)
-        .map(Some)
-        .map_err(|complaint| server.with_log(&complaint))
+        };
+        let wish = Wish {
+            port,
+            // What is downloaded to warm up is as much as what is counted: the application says how much.
+            application: &load.application(),
+            refuse: match load {
+                Work::Refused { by, .. } => Some(by),
+                _ => None,
+            },
+            reload: way == Some(Way::Reloaded),
+            resume: way == Some(Way::Resumed),
+            materials,
+        };
+        let Some(command) = (peer.how.command)(&wish)? else {
+            return Ok(None);
+        };
+        let server = Server::start(peer, port, command, &materials.scratch, home)?;
+        let prepare = |becomes| {
+            let groups = match way {
+                Some(Way::OwnGroups) => Groups {
+                    offered: None,
+                    becomes,
+                },
+                // The one that all have: socat 1.7 knows no other.
+                _ => Groups {
+                    offered: Some("P-256"),
+                    becomes: Id::EC,
+                },
+            };
+            Tls::new(tls, groups, &materials.identity.certificate_der)
+        };
+        let client = Client {
+            address: server.address,
+            tls: peer.how.exchange.map(prepare).transpose()?,
+        };
+        run(load, &client, &server)
+            .map(Some)
+            .map_err(|complaint| server.with_log(&complaint))
+    }
 }
 
 fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
+    let reply = || client.expect_reply(REPLY);
     match load {
-        Work::Replies { count, clients } => {
-            let work = |count| many(count, clients, || client.expect_reply(REPLY));
-            let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
-            Ok(per(count as f64, cpu, wall))
-        }
-        Work::Resumed { count, clients } => {
-            let work = |count| many(count, clients, || client.expect_resumed_reply(REPLY));
-            // One full handshake for each of the tickets that are used at a time.
-            let warm_up = || many(clients as u64, 1, || client.expect_reply(REPLY));
-            let (cpu, wall) = server.counted(warm_up, || work(count))?;
-            Ok(per(count as f64, cpu, wall))
-        }
-        Work::Reloaded { count, clients } => {
-            let work = |count| many(count, clients, || client.expect_reply(REPLY));
-            let (cpu, wall) =
-                server.counted(|| work(WARM_UP), || reloading(server, || work(count)))?;
-            Ok(per(count as f64, cpu, wall))
+        Work::Replies {
+            count,
+            clients,
+            way,
+        } => {
+            let work = || many(count, clients, reply);
+            let warm_up = || many(WARM_UP, clients, reply);
+            let counted = match way {
+                Way::Fresh | Way::OwnGroups => server.counted(warm_up, work),
+                Way::Reloaded => server.counted(warm_up, || reloading(server, work)),
+                Way::Resumed => server.counted(
+                    // One full handshake for each of the tickets that are used at a time.
+                    || many(clients as u64, 1, reply),
+                    || many(count, clients, || client.expect_resumed_reply(REPLY)),
+                ),
+            };
+            Ok(per(count, counted?))
         }
         Work::Refused { count, by } => {
             let work = |count| many(count, 1, || client.expect_refusal());
@@ -85,22 +125,22 @@ fn run(load: Work, client: &Client, server: &Server) -> Result<Sample, String> {
             let held = match by {
                 Refusal::Rule => None,
                 Refusal::Rate => {
-                    client.expect_reply(REPLY)?;
+                    reply()?;
                     None
                 }
                 Refusal::Handshakes => Some(client.silent()?),
             };
-            let (cpu, wall) = server.counted(|| work(WARM_UP), || work(count))?;
+            let counted = server.counted(|| work(WARM_UP), || work(count))?;
             drop(held);
-            Ok(per(count as f64, cpu, wall))
+            Ok(per(count, counted))
         }
         Work::Download { bytes } => {
-            let (cpu, wall) = server.counted(|| Ok(()), || client.download(bytes))?;
-            Ok(per(milliseconds_per_gb(bytes), cpu, wall))
+            let counted = server.counted(|| Ok(()), || client.download(bytes))?;
+            Ok(per_gb(bytes, counted))
         }
         Work::Upload { bytes } => {
-            let (cpu, wall) = server.counted(|| client.upload(1), || client.upload(bytes))?;
-            Ok(per(milliseconds_per_gb(bytes), cpu, wall))
+            let counted = server.counted(|| client.upload(1), || client.upload(bytes))?;
+            Ok(per_gb(bytes, counted))
         }
         Work::Idle { few, many } => idle(few, many, client, server),
     }
@@ -121,14 +161,6 @@ fn reloading(server: &Server, work: impl FnOnce() -> Result<(), String>) -> Resu
         done.store(true, Ordering::Relaxed);
         outcome
     })
-}
-
-fn per(units: f64, cpu: Option<f64>, wall: f64) -> Sample {
-    vec![cpu.map(|cpu| cpu / units), Some(wall / units)]
-}
-
-fn milliseconds_per_gb(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 30) * 1000.0
 }
 
 /// The same thing so many times, by several clients at once; the first failure ends it.

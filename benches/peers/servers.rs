@@ -7,12 +7,15 @@
 
 use std::path::Path;
 
-use crate::common::rows::{Command, Peer};
+use openssl::pkey::Id;
+
+use crate::common::peer::{Command, Peer};
 use crate::materials::Materials;
 use crate::rows::Refusal;
 
 pub struct Start {
-    pub tls: bool,
+    /// What a key exchange becomes with a client that offers what OpenSSL does by itself; None: without TLS.
+    pub exchange: Option<Id>,
     /// None: this peer cannot do what is asked.
     pub command: fn(&Wish) -> Result<Option<Command>, String>,
 }
@@ -40,7 +43,7 @@ pub const PEERS: &[Peer<Start>] = &[
         program: env!("CARGO_BIN_EXE_sslserver"),
         needs: &[],
         how: Start {
-            tls: true,
+            exchange: Some(Id::X25519),
             command: sslserver,
         },
     },
@@ -50,7 +53,7 @@ pub const PEERS: &[Peer<Start>] = &[
         program: env!("CARGO_BIN_EXE_sslserver"),
         needs: &[],
         how: Start {
-            tls: true,
+            exchange: Some(Id::X25519),
             command: shared,
         },
     },
@@ -60,7 +63,7 @@ pub const PEERS: &[Peer<Start>] = &[
         program: "/usr/bin/stunnel4",
         needs: &[],
         how: Start {
-            tls: true,
+            exchange: Some(Id::X25519),
             command: stunnel,
         },
     },
@@ -70,7 +73,8 @@ pub const PEERS: &[Peer<Start>] = &[
         program: "/usr/bin/socat",
         needs: &[],
         how: Start {
-            tls: true,
+            // 1.7 knows no other, so that such a client has to begin again.
+            exchange: Some(Id::EC),
             command: socat,
         },
     },
@@ -80,7 +84,7 @@ pub const PEERS: &[Peer<Start>] = &[
         program: "/usr/bin/tcpserver",
         needs: &[],
         how: Start {
-            tls: false,
+            exchange: None,
             command: tcpserver,
         },
     },
@@ -139,10 +143,7 @@ fn tcpserver(wish: &Wish) -> Result<Option<Command>, String> {
         Some(_) => return Ok(None),
     }
     arguments.extend(ucspi_place(wish));
-    Ok(Some(Command {
-        arguments,
-        ..Command::default()
-    }))
+    Ok(Some(Command::with(arguments)))
 }
 
 fn ucspi_place(wish: &Wish) -> Vec<String> {
@@ -171,10 +172,7 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
         .materials
         .scratch
         .write("stunnel.conf", settings.as_bytes())?;
-    Ok(Some(Command {
-        arguments: vec![text(&file)],
-        ..Command::default()
-    }))
+    Ok(Some(Command::with([file.display()])))
 }
 
 /// Its own way to refuse is an address range that the client is not in.
@@ -193,15 +191,8 @@ fn socat(wish: &Wish) -> Result<Option<Command>, String> {
         },
     );
     // -t: half a second, the default, is how long a half-closed connection may live.
-    Ok(Some(Command {
-        arguments: vec![
-            "-t".to_owned(),
-            "20".to_owned(),
-            listen,
-            format!("EXEC:{}", wish.application.join(" ")),
-        ],
-        ..Command::default()
-    }))
+    let application = format!("EXEC:{}", wish.application.join(" "));
+    Ok(Some(Command::with(["-t", "20", &listen, &application])))
 }
 
 fn words(words: &[&str]) -> Vec<String> {

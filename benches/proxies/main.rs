@@ -14,49 +14,11 @@ mod materials;
 mod measure;
 mod rows;
 mod servers;
+#[path = "../common/tls.rs"]
+mod tls;
 
 use std::process::ExitCode;
 
-use openssl::ssl::SslVersion;
-
-use common::account::Home;
-use common::driver::{self, Bench};
-use common::rows::{Peer, Row, Sample};
-use materials::Materials;
-use rows::Work;
-use servers::Start;
-
-struct Proxies;
-
-impl Bench for Proxies {
-    type Load = Work;
-    type How = Start;
-    type Materials = Materials;
-
-    const NAME: &'static str = "proxies";
-    const OURS: &'static str = servers::OURS;
-    const ROWS: &'static [Row<Work>] = rows::ROWS;
-    const PEERS: &'static [Peer<Start>] = servers::PEERS;
-    // A proxy holds two for each connection of the idle row, and so does this process.
-    const DESCRIPTORS: u64 = 20_000;
-    const CPU_OF: &'static str =
-        "all processes of the proxy; clients and backend are not in these figures";
-
-    fn prepare() -> Result<Materials, String> {
-        Materials::make()
-    }
-
-    fn measure(
-        load: Work,
-        tls: SslVersion,
-        peer: &Peer<Start>,
-        materials: &Materials,
-        home: Option<&Home>,
-    ) -> Result<Option<Sample>, String> {
-        measure::measure(load, tls, peer, materials, home)
-    }
-}
-
 fn main() -> ExitCode {
-    driver::main::<Proxies>()
+    common::driver::main::<measure::Proxies>()
 }

@@ -9,8 +9,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::common::rows::{Command, Peer};
+use crate::common::peer::{Command, Peer};
 use crate::common::scratch::Scratch;
+use crate::load::peers::{self, as_root};
 
 /// None: this peer cannot have so many workers.
 pub type Start = fn(&Wish) -> Result<Option<Command>, String>;
@@ -32,27 +33,12 @@ pub const PEERS: &[Peer<Start>] = &[
     Peer {
         name: OURS,
         package: "",
-        program: match option_env!("CARGO_BIN_EXE_stud") {
-            Some(program) => program,
-            None => "stud",
-        },
+        program: env!("CARGO_BIN_EXE_stud"),
         needs: &[],
         how: stud,
     },
-    Peer {
-        name: "haproxy",
-        package: "haproxy",
-        program: "/usr/sbin/haproxy",
-        needs: &[],
-        how: haproxy,
-    },
-    Peer {
-        name: "nginx",
-        package: "nginx",
-        program: "/usr/sbin/nginx",
-        needs: &[NGINX_STREAM],
-        how: nginx,
-    },
+    peers::haproxy(haproxy as Start),
+    peers::nginx(nginx as Start),
     Peer {
         name: "hitch",
         package: "hitch",
@@ -69,11 +55,6 @@ pub const PEERS: &[Peer<Start>] = &[
     },
 ];
 
-const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
-
-/// More than are ever open at once, so that no limit is measured.
-const CONNECTIONS: u32 = 8000;
-
 fn stud(wish: &Wish) -> Result<Option<Command>, String> {
     let mut arguments = vec![
         "-q".to_owned(),
@@ -84,56 +65,31 @@ fn stud(wish: &Wish) -> Result<Option<Command>, String> {
         "-n".to_owned(),
         wish.workers.to_string(),
     ];
-    if is_root() {
-        arguments.extend(["-u".to_owned(), "nobody".to_owned()]);
-    }
+    arguments.extend(as_root("-u nobody").split_whitespace().map(str::to_owned));
     arguments.push(wish.pem.display().to_string());
-    Ok(Some(with(&arguments)))
+    Ok(Some(Command::with(arguments)))
 }
 
 fn haproxy(wish: &Wish) -> Result<Option<Command>, String> {
-    let settings = format!(
-        "global\n{} nbthread {}\n maxconn {CONNECTIONS}\n ssl-default-bind-options ssl-min-ver TLSv1.2\n\
-         defaults\n mode tcp\n timeout connect 10s\n timeout client 5m\n timeout server 5m\n\
-         frontend tls\n bind 127.0.0.1:{} ssl crt {}\n default_backend plain\n\
+    let ways = format!(
+        "frontend tls\n bind 127.0.0.1:{} ssl crt {}\n default_backend plain\n\
          backend plain\n server one {}\n",
-        as_root(" user nobody\n group nogroup\n"),
-        wish.workers,
         wish.port,
         wish.pem.display(),
         wish.backend,
     );
-    let file = wish.scratch.write("haproxy.cfg", settings.as_bytes())?;
-    // -db: in the foreground, without a master.
-    Ok(Some(with(&[
-        "-q".to_owned(),
-        "-db".to_owned(),
-        "-f".to_owned(),
-        file.display().to_string(),
-    ])))
+    peers::start_haproxy(wish.scratch, wish.workers, &ways).map(Some)
 }
 
 fn nginx(wish: &Wish) -> Result<Option<Command>, String> {
-    let settings = format!(
-        "load_module {NGINX_STREAM};\n{}daemon off;\npid {}/nginx.pid;\nerror_log stderr error;\n\
-         worker_processes {};\nevents {{ worker_connections {}; }}\n\
-         stream {{ server {{\n listen 127.0.0.1:{} ssl;\n ssl_certificate {pem};\n ssl_certificate_key {pem};\n\
-         ssl_protocols TLSv1.2 TLSv1.3;\n proxy_pass {};\n}} }}\n",
-        as_root("user nobody nogroup;\n"),
-        wish.scratch.directory.display(),
-        wish.workers,
-        2 * CONNECTIONS,
+    let ways = format!(
+        " server {{\n listen 127.0.0.1:{} ssl;\n ssl_certificate {pem};\n ssl_certificate_key {pem};\n\
+         ssl_protocols TLSv1.2 TLSv1.3;\n proxy_pass {};\n}}\n",
         wish.port,
         wish.backend,
         pem = wish.pem.display(),
     );
-    let file = wish.scratch.write("nginx.conf", settings.as_bytes())?;
-    Ok(Some(with(&[
-        "-e".to_owned(),
-        "stderr".to_owned(),
-        "-c".to_owned(),
-        file.display().to_string(),
-    ])))
+    peers::start_nginx(wish.scratch, wish.workers, &ways).map(Some)
 }
 
 fn hitch(wish: &Wish) -> Result<Option<Command>, String> {
@@ -148,7 +104,10 @@ fn hitch(wish: &Wish) -> Result<Option<Command>, String> {
         as_root("user = nobody\ngroup = nogroup\n"),
     );
     let file = wish.scratch.write("hitch.conf", settings.as_bytes())?;
-    Ok(Some(with(&[format!("--config={}", file.display())])))
+    Ok(Some(Command::with([format!(
+        "--config={}",
+        file.display()
+    )])))
 }
 
 /// One process with a thread for each connection, so there is nothing to set.
@@ -165,21 +124,5 @@ fn stunnel(wish: &Wish) -> Result<Option<Command>, String> {
         wish.pem.display(),
     );
     let file = wish.scratch.write("stunnel.conf", settings.as_bytes())?;
-    Ok(Some(with(&[file.display().to_string()])))
-}
-
-/// Only root can and must say who they become.
-fn as_root(settings: &str) -> &str {
-    if is_root() { settings } else { "" }
-}
-
-fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
-fn with(arguments: &[String]) -> Command {
-    Command {
-        arguments: arguments.to_vec(),
-        ..Command::default()
-    }
+    Ok(Some(Command::with([file.display()])))
 }

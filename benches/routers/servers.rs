@@ -8,7 +8,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::common::rows::{Command, Peer};
+use crate::common::peer::{Command, Peer};
+use crate::load::peers::{self, as_root};
 use crate::materials::{Materials, NAME};
 
 pub type Start = fn(&Wish) -> Result<Command, String>;
@@ -26,27 +27,12 @@ pub const PEERS: &[Peer<Start>] = &[
     Peer {
         name: OURS,
         package: "",
-        program: match option_env!("CARGO_BIN_EXE_sniproxy") {
-            Some(program) => program,
-            None => "sniproxy",
-        },
+        program: env!("CARGO_BIN_EXE_sniproxy"),
         needs: &[],
         how: ours,
     },
-    Peer {
-        name: "haproxy",
-        package: "haproxy",
-        program: "/usr/sbin/haproxy",
-        needs: &[],
-        how: haproxy,
-    },
-    Peer {
-        name: "nginx",
-        package: "nginx",
-        program: "/usr/sbin/nginx",
-        needs: &[NGINX_STREAM],
-        how: nginx,
-    },
+    peers::haproxy(haproxy as Start),
+    peers::nginx(nginx as Start),
     Peer {
         name: "sniproxy",
         package: "sniproxy",
@@ -55,11 +41,6 @@ pub const PEERS: &[Peer<Start>] = &[
         how: sniproxy,
     },
 ];
-
-const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
-
-/// More than are ever open at once, so that no limit is measured.
-const CONNECTIONS: u32 = 8000;
 
 fn ours(wish: &Wish) -> Result<Command, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, wish.port))
@@ -72,42 +53,25 @@ fn ours(wish: &Wish) -> Result<Command, String> {
 }
 
 fn haproxy(wish: &Wish) -> Result<Command, String> {
-    let settings = format!(
-        "global\n{} nbthread 1\n maxconn {CONNECTIONS}\n\
-         defaults\n mode tcp\n timeout connect 10s\n timeout client 5m\n timeout server 5m\n\
-         frontend tls\n bind 127.0.0.1:{}\n tcp-request inspect-delay 10s\n \
+    let ways = format!(
+        "frontend tls\n bind 127.0.0.1:{}\n tcp-request inspect-delay 10s\n \
          tcp-request content accept if {{ req.ssl_hello_type 1 }}\n \
          use_backend routed if {{ req.ssl_sni -i {NAME} }}\n\
          backend routed\n server one unix@{}\n",
-        as_root(" user nobody\n group nogroup\n"),
         wish.port,
         wish.materials.socket.display(),
     );
-    let file = wish
-        .materials
-        .scratch
-        .write("haproxy.cfg", settings.as_bytes())?;
-    // -db: in the foreground, without a master.
-    Ok(with(&["-q", "-db", "-f", &file.to_string_lossy()]))
+    peers::start_haproxy(&wish.materials.scratch, 1, &ways)
 }
 
 fn nginx(wish: &Wish) -> Result<Command, String> {
-    let settings = format!(
-        "load_module {NGINX_STREAM};\n{}daemon off;\npid {}/nginx.pid;\nerror_log stderr error;\n\
-         worker_processes 1;\nevents {{ worker_connections {}; }}\n\
-         stream {{\n map $ssl_preread_server_name $backend {{ {NAME} unix:{}; }}\n\
-         server {{\n listen 127.0.0.1:{};\n ssl_preread on;\n proxy_pass $backend;\n}} }}\n",
-        as_root("user nobody nogroup;\n"),
-        wish.materials.scratch.directory.display(),
-        2 * CONNECTIONS,
+    let ways = format!(
+        " map $ssl_preread_server_name $backend {{ {NAME} unix:{}; }}\n\
+         server {{\n listen 127.0.0.1:{};\n ssl_preread on;\n proxy_pass $backend;\n}}\n",
         wish.materials.socket.display(),
         wish.port,
     );
-    let file = wish
-        .materials
-        .scratch
-        .write("nginx.conf", settings.as_bytes())?;
-    Ok(with(&["-e", "stderr", "-c", &file.to_string_lossy()]))
+    peers::start_nginx(&wish.materials.scratch, 1, &ways)
 }
 
 fn sniproxy(wish: &Wish) -> Result<Command, String> {
@@ -124,21 +88,5 @@ fn sniproxy(wish: &Wish) -> Result<Command, String> {
         .materials
         .scratch
         .write("sniproxy.conf", settings.as_bytes())?;
-    Ok(with(&["-f", "-c", &file.to_string_lossy()]))
-}
-
-/// Only root can and must say who they become.
-fn as_root(settings: &str) -> &str {
-    if nix::unistd::geteuid().is_root() {
-        settings
-    } else {
-        ""
-    }
-}
-
-fn with(arguments: &[&str]) -> Command {
-    Command {
-        arguments: arguments.iter().copied().map(str::to_owned).collect(),
-        ..Command::default()
-    }
+    Ok(Command::with(["-f", "-c", &file.to_string_lossy()]))
 }
