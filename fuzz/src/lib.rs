@@ -12,6 +12,7 @@ pub mod dns;
 pub mod environment;
 pub mod host_name;
 pub mod ident;
+pub mod message_seeds;
 pub mod messages;
 pub mod proxy_header;
 pub mod rules;

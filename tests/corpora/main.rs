@@ -2,7 +2,6 @@
 //! a folder for each target with files that it understands (`good-…`) and files that it refuses (`bad-…`).
 #![forbid(unsafe_code)]
 
-mod messages;
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
@@ -90,6 +89,15 @@ fn each_target_has_a_program_and_seeds_of_both_kinds() {
         size += seeds.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
     }
     assert!(size <= MOST_BYTES, "{size} bytes of seeds");
+}
+
+#[test]
+fn the_seeds_of_messages_are_as_they_are_today() {
+    for (name, bytes) in targets::message_seeds::seeds() {
+        let found = fs::read(here("fuzz/seeds/messages").join(&name)).unwrap_or_default();
+        let how = "fuzz/README.md tells how to write them";
+        assert_eq!(found, bytes, "{name} is of another time: {how}");
+    }
 }
 
 #[test]

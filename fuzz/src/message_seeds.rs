@@ -1,8 +1,5 @@
-//! Every kind of message between roles, and the seeds made of them.
+//! Every kind of message between roles as the seeds of their target: made here, since nobody can type them.
 #![forbid(unsafe_code)]
-
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use sslserver::net::proxy_header::Announced;
 use sslserver::privsep::channel::{self, Message};
@@ -15,16 +12,19 @@ use sslserver::tls::settings::{Settings, Version};
 use sslserver::tls::staple::Staple;
 use sslserver::tls::tickets::TicketKey;
 
-use crate::targets::messages::KINDS;
+use super::messages::KINDS;
 
-/// The names and the content of the files.
 #[derive(Default)]
 struct Seeds(Vec<(String, Vec<u8>)>);
 
 impl Seeds {
     fn add<M: Message>(&mut self, name: &str, message: M) {
-        let kind = std::any::type_name::<M>().rsplit("::").next().unwrap();
-        let number = KINDS.iter().position(|(known, _)| *known == kind).unwrap();
+        let kind = std::any::type_name::<M>()
+            .rsplit("::")
+            .next()
+            .unwrap_or_default();
+        let number = KINDS.iter().position(|(known, _)| *known == kind);
+        let number = number.expect("every message has its place in KINDS");
         let encoded = channel::encode(&message);
         let bytes = [&[number as u8][..], &encoded].concat();
         self.0.push((format!("good-{kind}-{name}"), bytes));
@@ -35,33 +35,8 @@ fn text(text: &str) -> String {
     text.to_owned()
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/messages")
-}
-
-#[test]
-fn the_seeds_are_messages_as_they_are_today() {
-    for (name, bytes) in seeds().0 {
-        let found = fs::read(folder().join(&name)).unwrap_or_default();
-        let how = "cargo test --test corpora -- --ignored writes them";
-        assert_eq!(found, bytes, "{name} is of another time: {how}");
-    }
-}
-
-#[test]
-#[ignore = "changes what is committed"]
-fn the_seeds_are_written_anew() {
-    for old in fs::read_dir(folder()).unwrap().flatten() {
-        if old.file_name().to_string_lossy().starts_with("good-") {
-            fs::remove_file(old.path()).unwrap();
-        }
-    }
-    for (name, bytes) in seeds().0 {
-        fs::write(folder().join(name), bytes).unwrap();
-    }
-}
-
-fn seeds() -> Seeds {
+/// The files' names, which all say that they are good, and what is in them.
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut seeds = Seeds::default();
     of_the_keeper(&mut seeds);
     of_terminator_and_session(&mut seeds);
@@ -69,7 +44,7 @@ fn seeds() -> Seeds {
     of_workers(&mut seeds);
     of_the_store(&mut seeds);
     of_a_client(&mut seeds);
-    seeds
+    seeds.0
 }
 
 fn of_a_client(seeds: &mut Seeds) {
