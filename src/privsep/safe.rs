@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use openssl::pkey::{PKey, Private};
 
-use super::message::{Chain, PublicPart};
+use super::message::{Chain, PublicPart, Reply, Request};
 use crate::tls::material::{Files, MOST_KEYS, Material, Unusable};
 use crate::tls::pair::Pair;
 use crate::tls::pems::{self, PemFiles};
 use crate::tls::settings::Version;
 use crate::tls::signing;
-use crate::tls::tickets::TicketSecrets;
+use crate::tls::tickets::{self, TicketSecrets};
 
 /// The keeper of a proxy has one set and the secrets of tickets.
 pub struct Safe {
@@ -143,4 +143,24 @@ impl Told {
         let (first, set) = set.ok_or("there is no such key")?;
         set.sign(key - first, scheme, message)
     }
+}
+
+/// What whoever does handshakes is answered, signatures by whatever keys it was told of; wrong is only a wish for one
+/// that cannot be.
+pub fn answer(
+    request: Request,
+    sign: impl FnOnce(u16, u16, &[u8]) -> Result<Vec<u8>, String>,
+    secrets: &mut TicketSecrets,
+) -> Result<Reply, String> {
+    let mut reply = Reply::default();
+    match request {
+        Request::Sign {
+            key,
+            scheme,
+            message,
+        } => reply.signature = sign(key, scheme, &message)?,
+        Request::Open(name) => reply.opened = secrets.open(name, tickets::now()),
+        Request::Fresh => reply.fresh = secrets.fresh(tickets::now()).ok(),
+    }
+    Ok(reply)
 }

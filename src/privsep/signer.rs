@@ -2,11 +2,10 @@
 //! behind another's. It has no network and answers nothing but handshakes and tickets.
 #![forbid(unsafe_code)]
 
-use super::message::{KeeperToTerminator, Reply, Request, SignerToWorker};
+use super::message::{KeeperToTerminator, SignerToWorker};
 use super::role;
-use super::safe::Safe;
+use super::safe::{self, Safe};
 use super::sandbox;
-use crate::tls::tickets;
 
 /// Tells the worker what everybody may know, then serves it to its end.
 pub fn run(safe: &mut Safe, publish: KeeperToTerminator, worker: SignerToWorker) -> u8 {
@@ -21,20 +20,12 @@ pub fn run(safe: &mut Safe, publish: KeeperToTerminator, worker: SignerToWorker)
     drop(publish);
     // Ends when the worker does, or breaks its word.
     while let Ok((request, _)) = worker.receive() {
-        let mut reply = Reply::default();
-        match request {
-            Request::Sign {
-                key,
-                scheme,
-                message,
-            } => match safe.set.sign(key.into(), scheme, &message) {
-                Ok(signature) => reply.signature = signature,
-                // Whoever asks for that is no worker of ours any more.
-                Err(_) => return 111,
-            },
-            Request::Open(name) => reply.opened = safe.tickets.open(name, tickets::now()),
-            Request::Fresh => reply.fresh = safe.tickets.fresh(tickets::now()).ok(),
-        }
+        let Safe { set, tickets } = safe;
+        let sign = |key: u16, scheme, message: &[u8]| set.sign(key.into(), scheme, message);
+        let Ok(reply) = safe::answer(request, sign, tickets) else {
+            // Whoever asks for that is no worker of ours any more.
+            return 111;
+        };
         if worker.send(&reply, &[]).is_err() {
             return 0;
         }

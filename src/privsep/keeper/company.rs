@@ -14,10 +14,10 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use super::report;
 use crate::privsep::channel::ChannelError;
 use crate::privsep::message::{
-    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, Reply, Request, ToKeeper,
+    FromKeeper, KeeperToListener, KeeperToSession, KeeperToTerminator, Request, ToKeeper,
 };
 use crate::privsep::reader::{Order, Outcome, Reader, Wanted};
-use crate::privsep::safe::{KeySet, Told};
+use crate::privsep::safe::{KeySet, Told, answer};
 use crate::tls::material::Files;
 use crate::tls::tickets::{self, TicketSecrets};
 
@@ -346,7 +346,8 @@ fn serve_session(
     if !is_first {
         return Err("a session asks for more than one handshake needs".into());
     }
-    let mut reply = answer(request, told, tickets)?;
+    let sign = |key, scheme, message: &[u8]| told.sign(key, scheme, message);
+    let mut reply = answer(request, sign, tickets)?;
     // The ticket that ends the handshake needs no message of its own.
     reply.fresh = tickets.fresh(tickets::now()).ok();
     Ok(session.try_send(&reply, &[]).is_ok())
@@ -360,25 +361,12 @@ fn serve_worker(
 ) -> Result<bool, String> {
     match worker.try_receive() {
         Ok(Some((request, _))) => {
-            let reply = answer(request, told, tickets)?;
+            let sign = |key, scheme, message: &[u8]| told.sign(key, scheme, message);
+            let reply = answer(request, sign, tickets)?;
             Ok(worker.try_send(&reply, &[]).is_ok())
         }
         Err(ChannelError::Malformed) => Err(ChannelError::Malformed.to_string()),
         Ok(None) => Ok(true),
         Err(_) => Ok(false),
     }
-}
-
-fn answer(request: Request, told: &Told, secrets: &mut TicketSecrets) -> Result<Reply, String> {
-    let mut reply = Reply::default();
-    match request {
-        Request::Sign {
-            key,
-            scheme,
-            message,
-        } => reply.signature = told.sign(key, scheme, &message)?,
-        Request::Open(name) => reply.opened = secrets.open(name, tickets::now()),
-        Request::Fresh => reply.fresh = secrets.fresh(tickets::now()).ok(),
-    }
-    Ok(reply)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address;
 use super::protocols::Protocols;
 use super::values::{
-    Alpn, At, File, Folder, Ignored, Name, NewFile, Number, Refused, Seconds, Store, Text, Value,
+    Alpn, At, File, Folder, Kept, Name, NewFile, Number, Refused, Seconds, Store, Text, Value,
     Workers, existing,
 };
 use super::{Backend, Facility, Level};
@@ -57,7 +57,7 @@ pub struct Draft {
     pub ticket_key_file: File,
     pub store: Store,
     pub cache: Number<0, 1_000_000>,
-    pub engine: Ignored,
+    pub engine: Text,
     pub ocsp: Ocsp,
     pub refused: Refused,
 }
@@ -65,11 +65,11 @@ pub struct Draft {
 /// The settings of the original's fetcher of OCSP responses.
 #[derive(Clone, Default)]
 pub struct Ocsp {
-    pub folder: Ignored,
-    pub response_time: Ignored,
-    pub connect_time: Ignored,
-    pub interval: Ignored,
-    pub verify: Ignored,
+    pub folder: Text,
+    pub response_time: Text,
+    pub connect_time: Text,
+    pub interval: Text,
+    pub verify: Text,
 }
 
 /// What a frontend may have of its own.
@@ -92,14 +92,14 @@ impl Tls {
         let own = self.clone();
         Tls {
             protocols: own.protocols.or(&other.protocols),
-            ciphers: Text(own.ciphers.0.or_else(|| other.ciphers.0.clone())),
-            ciphersuites: Text(own.ciphersuites.0.or_else(|| other.ciphersuites.0.clone())),
-            curves: Text(own.curves.0.or_else(|| other.curves.0.clone())),
+            ciphers: own.ciphers.or(&other.ciphers),
+            ciphersuites: own.ciphersuites.or(&other.ciphersuites),
+            curves: own.curves.or(&other.curves),
             server_order: own.server_order.or(other.server_order),
-            alpn: Alpn(own.alpn.0.or_else(|| other.alpn.0.clone())),
+            alpn: own.alpn.or(&other.alpn),
             strict: own.strict.or(other.strict),
             demand: own.demand.or(other.demand),
-            authorities: File(own.authorities.0.or_else(|| other.authorities.0.clone())),
+            authorities: own.authorities.or(&other.authorities),
         }
     }
 }
@@ -233,7 +233,7 @@ impl Value for Pems {
         let fits = |kind: &std::fs::Metadata| kind.is_file() || kind.is_dir();
         let path = existing(text, at, fits, "is neither file nor directory")?;
         self.0.push(PemFile {
-            certificate: File(Some(path)),
+            certificate: Kept(Some(path)),
             ..PemFile::default()
         });
         Ok(())
@@ -250,7 +250,7 @@ pub struct PemFile {
     pub certificate: File,
     pub key: File,
     pub staple: File,
-    pub verify_staple: Ignored,
+    pub verify_staple: Text,
     pub demand: Option<Demand>,
     pub authorities: File,
 }
@@ -303,7 +303,7 @@ impl Default for Draft {
             ticket_key_file: File::default(),
             store: Store::default(),
             cache: Number(0),
-            engine: Ignored::default(),
+            engine: Text::default(),
             ocsp: Ocsp::default(),
             refused: Refused,
         }

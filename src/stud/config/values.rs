@@ -2,18 +2,14 @@
 //! bad value stands behind the option's name, so that a line reads `workers wants a number from 1 to 1024, not "x"`.
 #![forbid(unsafe_code)]
 
+mod kept;
 mod log;
-mod path;
 
 use std::path::Path;
 use std::time::Duration;
 
-use nix::unistd::{Group, User};
-
-pub use self::path::{File, Folder, NewFile, existing};
-use crate::privsep::store;
+pub use self::kept::{Alpn, File, Folder, Kept, Name, NewFile, Store, Text, existing};
 use crate::tls::client::Demand;
-use crate::tls::settings;
 
 /// A year: no wait is meant to be longer, and no clock overflows.
 const MOST_SECONDS: u64 = 366 * 24 * 3600;
@@ -153,45 +149,6 @@ impl Value for Workers {
     }
 }
 
-/// Words that the library or a client reads.
-#[derive(Clone, Debug, Default)]
-pub struct Text(pub Option<String>);
-
-impl Value for Text {
-    fn set(&mut self, text: &str, _: &At) -> Result<(), String> {
-        self.0 = Some(text.to_owned());
-        Ok(())
-    }
-
-    fn show(&self, _: &str) -> Option<String> {
-        self.0.clone()
-    }
-}
-
-/// Protocols for ALPN with commas between them.
-#[derive(Clone, Debug, Default)]
-pub struct Alpn(pub Option<String>);
-
-impl Value for Alpn {
-    fn set(&mut self, text: &str, _: &At) -> Result<(), String> {
-        let names: Vec<&str> = text.split(',').map(str::trim).collect();
-        let list = names.join(",");
-        match settings::protocols(&list) {
-            Some(_) => self.0 = Some(list),
-            None => {
-                return Err(format!(
-                    "wants names of 1 to 255 bytes with commas between them, not \"{text}\""
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn show(&self, _: &str) -> Option<String> {
-        self.0.clone()
-    }
-}
-
 /// What clients have to show.
 impl Value for Option<Demand> {
     fn set(&mut self, text: &str, _: &At) -> Result<(), String> {
@@ -212,60 +169,6 @@ impl Value for Option<Demand> {
             Demand::Optional => "optional".into(),
             Demand::Valid | Demand::Named => "required".into(),
         })
-    }
-}
-
-/// A user or a group that exists.
-#[derive(Clone, Debug, Default)]
-pub struct Name(pub Option<String>);
-
-impl Value for Name {
-    fn set(&mut self, text: &str, at: &At) -> Result<(), String> {
-        let found = match at.name {
-            "group" => Group::from_name(text).map(|group| group.is_some()),
-            _ => User::from_name(text).map(|user| user.is_some()),
-        };
-        match found {
-            Ok(true) => self.0 = Some(text.to_owned()),
-            Ok(false) => return Err(format!("\"{text}\" does not exist on this system")),
-            Err(errno) => return Err(format!("\"{text}\" cannot be looked up: {}", errno.desc())),
-        }
-        Ok(())
-    }
-
-    fn show(&self, _: &str) -> Option<String> {
-        self.0.clone()
-    }
-}
-
-/// The address of a store of sessions for all machines.
-#[derive(Clone, Debug, Default)]
-pub struct Store(pub Option<String>);
-
-impl Value for Store {
-    fn set(&mut self, text: &str, _: &At) -> Result<(), String> {
-        store::Backend::from_address(text).map_err(|bad| format!("cannot be used: {bad}"))?;
-        self.0 = Some(text.to_owned());
-        Ok(())
-    }
-
-    fn show(&self, _: &str) -> Option<String> {
-        self.0.clone()
-    }
-}
-
-/// What old configurations may say and we do not do: the keys that stand for it, for a note each.
-#[derive(Clone, Debug, Default)]
-pub struct Ignored(pub Option<String>);
-
-impl Value for Ignored {
-    fn set(&mut self, text: &str, _: &At) -> Result<(), String> {
-        self.0 = Some(text.to_owned());
-        Ok(())
-    }
-
-    fn show(&self, _: &str) -> Option<String> {
-        self.0.clone()
     }
 }
 

@@ -24,57 +24,31 @@ pub struct BlockKey<T: 'static> {
     pub slot: fn(&mut T) -> &mut dyn Value,
 }
 
+impl<T> BlockKey<T> {
+    const fn new(name: &'static str, kind: Kind, slot: fn(&mut T) -> &mut dyn Value) -> Self {
+        BlockKey { name, kind, slot }
+    }
+}
+
 /// The keys of a `frontend` block, beside `pem-file` and those of TLS.
 pub static OF_FRONTEND: [BlockKey<Front>; 3] = [
-    BlockKey {
-        name: "host",
-        kind: Kind::Text,
-        slot: |front| &mut front.host,
-    },
-    BlockKey {
-        name: "port",
-        kind: Kind::Text,
-        slot: |front| &mut front.port,
-    },
-    BlockKey {
-        name: "match-global-certs",
-        kind: Kind::Boolean,
-        slot: |front| &mut front.match_global,
-    },
+    BlockKey::new("host", Kind::Text, |front| &mut front.host),
+    BlockKey::new("port", Kind::Text, |front| &mut front.port),
+    BlockKey::new("match-global-certs", Kind::Boolean, |front| {
+        &mut front.match_global
+    }),
 ];
 
 /// The keys of a `pem-file` block.
 pub static OF_PEM: [BlockKey<PemFile>; 6] = [
-    BlockKey {
-        name: "cert",
-        kind: Kind::Text,
-        slot: |pem| &mut pem.certificate,
-    },
-    BlockKey {
-        name: "private-key",
-        kind: Kind::Text,
-        slot: |pem| &mut pem.key,
-    },
-    BlockKey {
-        name: "ocsp-resp-file",
-        kind: Kind::Text,
-        slot: |pem| &mut pem.staple,
-    },
-    BlockKey {
-        name: "ocsp-verify-staple",
-        kind: Kind::Ignored,
-        slot: |pem| &mut pem.verify_staple,
-    },
-    BlockKey {
-        name: "client-verify",
-        kind: Kind::Text,
-        slot: |pem| &mut pem.demand,
-    },
-    BlockKey {
-        name: "client-verify-ca",
-        kind: Kind::Text,
-        slot: |pem| &mut pem.authorities,
-    },
+    BlockKey::new("cert", Kind::Text, |pem| &mut pem.certificate),
+    BlockKey::new("private-key", Kind::Text, |pem| &mut pem.key),
+    BlockKey::new("ocsp-resp-file", Kind::Text, |pem| &mut pem.staple),
+    BlockKey::new("ocsp-verify-staple", Kind::Ignored, |pem| {
+        &mut pem.verify_staple
+    }),
+    BlockKey::new("client-verify", Kind::Text, |pem| &mut pem.demand),
+    BlockKey::new("client-verify-ca", Kind::Text, |pem| &mut pem.authorities),
 ];
 
 impl Source<'_> {
