@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most tests wait for something; so many of them do it at once.
-pub const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 4;
 
 pub type Test = (&'static str, fn());
 
@@ -19,6 +19,16 @@ macro_rules! tests {
     };
 }
 pub(crate) use tests;
+
+/// A program that becomes this role, by what its further arguments say, if its first argument is the role's; else it runs
+/// tests.
+pub fn role_or_tests(role: &str, be: fn(&[String]) -> u8, all: &[&[Test]]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, rest)) if first == role => ExitCode::from(be(rest)),
+        _ => main(all, AT_ONCE, &arguments),
+    }
+}
 
 /// Runs those that the arguments ask for, as the usual harness does, so many of them at once.
 pub fn main(all: &[&[Test]], at_once: usize, arguments: &[String]) -> ExitCode {

@@ -5,7 +5,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -44,6 +44,24 @@ impl Process {
     pub fn link(&self, name: &str) -> PathBuf {
         let path = format!("/proc/{}/{name}", self.pid);
         fs::read_link(&path).unwrap_or_else(|error| panic!("{path}: {error} ({self:?})"))
+    }
+
+    /// It has this user and this group, sees nothing but this directory, has one thread, and may do next to nothing.
+    pub fn assert_jailed(&self, directory: &Path, uid: u32, gid: u32) {
+        let four = |id: u32| [id; 4].map(|id| id.to_string()).join(" ");
+        assert_eq!(self.status("Uid"), four(uid));
+        assert_eq!(self.status("Gid"), four(gid));
+        assert_eq!(self.link("root"), directory);
+        assert_eq!(self.link("cwd"), directory);
+        assert_eq!(self.link("fd/2"), Path::new("/dev/null"));
+        assert_eq!(self.status("Threads"), "1");
+        assert_eq!(self.status("NoNewPrivs"), "1");
+        // 2: a filter of system calls is in force.
+        assert_eq!(self.status("Seccomp"), "2");
+        for field in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+            let powers = u64::from_str_radix(&self.status(field), 16);
+            assert_eq!(powers, Ok(0), "{field}");
+        }
     }
 
     pub fn is_gone(&self) -> bool {

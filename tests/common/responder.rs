@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::LIMIT;
-use super::message::Question;
+use super::message::{PTR, Question, SAME, TRUNCATED, name, record};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -17,6 +17,17 @@ const TURN: Duration = Duration::from_millis(50);
 pub enum By {
     Udp,
     Tcp,
+}
+
+/// Ten kilobytes of names of which `client.example.org` is the first: too long for UDP, which gets nothing but a hint at TCP.
+pub fn too_long_for_udp(question: &Question, by: By) -> Vec<Vec<u8>> {
+    if by == By::Udp {
+        return vec![question.answer(TRUNCATED, &[])];
+    }
+    let mut records = vec![record(SAME, PTR, 60, &name("client.example.org"))];
+    let others = (0..400).map(|other| name(&format!("other-{other}.example")));
+    records.extend(others.map(|other| record(SAME, PTR, 60, &other)));
+    vec![question.answer(0, &records)]
 }
 
 /// Messages for one question, one after the other; none is silence.

@@ -1,10 +1,8 @@
 //! What the process asks, and when it stops to wait.
 #![forbid(unsafe_code)]
 
-use crate::common::message::{
-    CNAME, NXDOMAIN, PTR, Question, SAME, SERVFAIL, TRUNCATED, name, record,
-};
-use crate::common::responder::{By, Responder};
+use crate::common::message::{CNAME, NXDOMAIN, PTR, Question, SAME, SERVFAIL, name, record};
+use crate::common::responder::{By, Responder, too_long_for_udp};
 use crate::role::{CHECKED, NAME, Setup, about};
 use sslserver::privsep::message::lookup::Wanted;
 use std::time::Duration;
@@ -79,16 +77,8 @@ fn who_wants_nothing_sends_nothing() {
 }
 
 fn an_answer_that_udp_cuts_off_is_fetched_by_tcp() {
-    let server = Responder::new(|question, by| match by {
-        By::Udp => vec![question.answer(TRUNCATED, &[])],
-        // Ten kilobytes of names; only the first ones count.
-        By::Tcp => {
-            let mut records = vec![record(SAME, PTR, 60, &name("client.example.org"))];
-            let others = (0..400).map(|other| name(&format!("other-{other}.example")));
-            records.extend(others.map(|other| record(SAME, PTR, 60, &other)));
-            vec![question.answer(0, &records)]
-        }
-    });
+    // Only the first ones count.
+    let server = Responder::new(too_long_for_udp);
     let role = Setup::asking(&[server.address]).start();
     assert_eq!(role.name(NAME, "192.0.2.1").as_deref(), FOUND);
     assert_eq!(server.asked(), 2);

@@ -1,8 +1,8 @@
 //! Whoever owns a reverse zone chooses its bytes.
 #![forbid(unsafe_code)]
 
-use crate::common::message::{PTR, SAME, TRUNCATED, labels, name, record};
-use crate::common::responder::By;
+use crate::common::message::{PTR, SAME, labels, name, record};
+use crate::common::responder::too_long_for_udp;
 use crate::common::{Responder, Server};
 use crate::{CLIENT, ENVIRONMENT, NOBODY, OTHER, asking, host};
 
@@ -70,15 +70,7 @@ fn ten_kilobytes_in_one_answer_do_no_harm() {
 
 #[test]
 fn what_udp_cuts_off_is_fetched_by_tcp() {
-    let dns = Responder::new(|question, by| match by {
-        By::Udp => vec![question.answer(TRUNCATED, &[])],
-        By::Tcp => {
-            let mut records = vec![record(SAME, PTR, 60, &name("client.example.org"))];
-            let others = (0..400).map(|other| name(&format!("other-{other}.example")));
-            records.extend(others.map(|other| record(SAME, PTR, 60, &other)));
-            vec![question.answer(0, &records)]
-        }
-    });
+    let dns = Responder::new(too_long_for_udp);
     let server = asking(dns.address).program(ENVIRONMENT).start();
     assert_eq!(host(&server, CLIENT).as_deref(), Some("client.example.org"));
     assert_eq!(dns.asked(), 2);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{WAYS, assert_serves};
-use crate::common::Setup;
+use crate::common::{Server, Setup};
 use nix::sys::signal::Signal;
 
 /// A server whose standard error is what the shell makes of it.
@@ -13,18 +13,23 @@ fn logging_to(way: &[&str], redirection: &str) -> Setup {
         .prefix(&["bash", "-c", &words, "bash"])
 }
 
+/// Before, during and after a reload, all of which are worth lines.
+fn assert_goes_on(server: &Server) {
+    for _ in 0..10 {
+        assert_serves(server);
+    }
+    server.signal(Signal::SIGHUP);
+    for _ in 0..10 {
+        assert_serves(server);
+    }
+    server.wait_until_idle();
+}
+
 #[test]
 fn a_full_disk_under_the_log_stops_nothing() {
     for way in WAYS {
         let server = logging_to(way, "2>/dev/full").start();
-        for _ in 0..10 {
-            assert_serves(&server);
-        }
-        server.signal(Signal::SIGHUP);
-        for _ in 0..10 {
-            assert_serves(&server);
-        }
-        server.wait_until_idle();
+        assert_goes_on(&server);
     }
 }
 
@@ -33,14 +38,7 @@ fn a_reader_of_the_log_that_is_gone_stops_nothing() {
     for way in WAYS {
         // The reader leaves after its first line.
         let server = logging_to(way, "2> >(head -n 1 >/dev/null)").start();
-        for _ in 0..10 {
-            assert_serves(&server);
-        }
-        server.signal(Signal::SIGHUP);
-        for _ in 0..10 {
-            assert_serves(&server);
-        }
-        server.wait_until_idle();
+        assert_goes_on(&server);
     }
 }
 

@@ -23,10 +23,6 @@ use std::process::ExitCode;
 pub(crate) use common::harness::tests;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().map(String::as_str) == Some(role::ARGUMENT) {
-        return ExitCode::from(role::be(&arguments[1..]));
-    }
     let all = [
         memory::TESTS,
         #[cfg(feature = "redis")]
@@ -36,5 +32,5 @@ fn main() -> ExitCode {
         #[cfg(feature = "redis")]
         hostile::TESTS,
     ];
-    common::harness::main(&all, common::harness::AT_ONCE, &arguments)
+    common::harness::role_or_tests(role::ARGUMENT, role::be, &all)
 }

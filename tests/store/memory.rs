@@ -7,7 +7,6 @@ use nix::sys::socket::{MsgFlags, send};
 use sslserver::privsep::message::ToStore;
 use sslserver::tls::sessions::MAX_SEALED;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
 
 crate::tests! {
     what_one_worker_puts_the_others_find
@@ -134,17 +133,5 @@ fn jailed_and_powerless_it_still_keeps_sessions() {
     assert!(worker.get(1).is_some());
     let process = role.process();
     assert_eq!(process.name, "ssl-store");
-    assert_eq!(process.status("Uid"), "61001 61001 61001 61001");
-    assert_eq!(process.status("Gid"), "61002 61002 61002 61002");
-    assert_eq!(process.link("root"), dir.join("jail"));
-    assert_eq!(process.link("cwd"), dir.join("jail"));
-    assert_eq!(process.link("fd/2"), PathBuf::from("/dev/null"));
-    assert_eq!(process.status("Threads"), "1");
-    assert_eq!(process.status("NoNewPrivs"), "1");
-    // 2: a filter of system calls is in force.
-    assert_eq!(process.status("Seccomp"), "2");
-    for field in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
-        let powers = u64::from_str_radix(&process.status(field), 16);
-        assert_eq!(powers, Ok(0), "{field}");
-    }
+    process.assert_jailed(&dir.join("jail"), 61001, 61002);
 }

@@ -51,24 +51,26 @@ fn answer(dial: Dial) -> (SocketAddr, String) {
 
 #[test]
 fn haproxy_and_nginx_know_the_client_from_either_version() {
-    for server in [haproxy, nginx] {
-        let dir = TempDir::new();
-        let address = free("127.0.0.1");
-        let Some(_server) = server(&dir, address) else {
-            return;
-        };
-        for option in ["--write-proxy-v1", "--write-proxy-v2"] {
-            let stud = Stud::to(address).options(&[option]).start();
-            let (local, told) = answer(stud.dial().from("127.0.0.5"));
-            let port = stud.address().port();
-            let expected = format!("127.0.0.5 {} 127.0.0.1 {port}", local.port());
-            assert_eq!(told, expected, "{option}");
-        }
-    }
+    assert_both_know(|stud| {
+        let stud = stud.start();
+        let (local, told) = answer(stud.dial().from("127.0.0.5"));
+        let port = stud.address().port();
+        (told, format!("127.0.0.5 {} 127.0.0.1 {port}", local.port()))
+    });
 }
 
 #[test]
 fn haproxy_and_nginx_know_a_client_of_ipv6_from_either_version() {
+    assert_both_know(|stud| {
+        let stud = stud.start_six("::1");
+        let (local, told) = answer(stud.dial());
+        let port = stud.address().port();
+        (told, format!("::1 {} ::1 {port}", local.port()))
+    });
+}
+
+/// What both backends answer through a stud with either header is what the client should be told.
+fn assert_both_know(told_and_expected: impl Fn(Stud) -> (String, String)) {
     for server in [haproxy, nginx] {
         let dir = TempDir::new();
         let address = free("127.0.0.1");
@@ -76,9 +78,7 @@ fn haproxy_and_nginx_know_a_client_of_ipv6_from_either_version() {
             return;
         };
         for option in ["--write-proxy-v1", "--write-proxy-v2"] {
-            let stud = Stud::to(address).options(&[option]).start_six("::1");
-            let (local, told) = answer(stud.dial());
-            let expected = format!("::1 {} ::1 {}", local.port(), stud.address().port());
+            let (told, expected) = told_and_expected(Stud::to(address).options(&[option]));
             assert_eq!(told, expected, "{option}");
         }
     }
