@@ -81,12 +81,12 @@ impl Member {
                 }
                 Phase::Send => {
                     // So little is under way that a full socket would be an error.
-                    self.connection.write_all(&self.request.message())?;
+                    self.connection.stream.write_all(&self.request.message())?;
                     self.received = 0;
                     Phase::Receive
                 }
                 Phase::Receive => self.receive()?,
-                Phase::End => match self.connection.read(&mut [0])? {
+                Phase::End => match self.connection.stream.read(&mut [0])? {
                     0 => {
                         self.connection.check_end().map_err(io::Error::other)?;
                         Phase::Rest
@@ -99,7 +99,11 @@ impl Member {
     }
 
     fn receive(&mut self) -> io::Result<Phase> {
-        fill(&mut self.connection, &mut self.reply, &mut self.received)?;
+        fill(
+            &mut self.connection.stream,
+            &mut self.reply,
+            &mut self.received,
+        )?;
         let (wanted, next) = match self.request {
             Request::Echo => (self.request.message(), Phase::Rest),
             _ => (ANSWER, Phase::End),

@@ -1,7 +1,7 @@
 //! A client's connection to a proxy: TLS from the first byte on.
 #![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ pub struct Client {
 }
 
 pub struct Connection {
-    stream: SslStream<TcpStream>,
+    /// For what comes after it is open.
+    pub stream: SslStream<TcpStream>,
     tls: Arc<Tls>,
     resumes: bool,
 }
@@ -70,21 +71,5 @@ fn reason(e: ssl::Error) -> io::Error {
     match e.code() {
         ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => ErrorKind::WouldBlock.into(),
         _ => io::Error::other(format!("handshake failed: {e}")),
-    }
-}
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }

@@ -1,7 +1,7 @@
 //! A client's connection to a router: a ClientHello and the backend's answer to it come before the first message.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ pub struct Client {
 }
 
 pub struct Connection {
-    stream: TcpStream,
+    /// For what comes after it is open.
+    pub stream: TcpStream,
     /// None: it has been said.
     hello: Option<Arc<[u8]>>,
     answer: [u8; MESSAGE],
@@ -54,21 +55,5 @@ impl Connection {
     /// That the bytes ended with a FIN is all there is to see.
     pub fn check_end(&mut self) -> Result<(), String> {
         Ok(())
-    }
-}
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }

@@ -1,6 +1,7 @@
 //! What the application is told of the client's certificate, in new sessions and in resumed ones.
 #![forbid(unsafe_code)]
 
+use crate::common::Server;
 use crate::common::keys::{Order, Pair, authority};
 use crate::{Outcome, VERSIONS, asking, below, s_client, showing};
 
@@ -117,13 +118,18 @@ fn environment(outcome: &Outcome) -> String {
         .to_owned()
 }
 
+/// A server whose application says its environment, in marks of which [`environment`] knows.
+fn telling() -> Server {
+    asking("-m")
+        .options(&["-s"])
+        .shell("read line; printf '<<<'; env -0; printf '>>>'")
+        .start()
+}
+
 #[test]
 fn a_resumed_session_tells_of_the_certificate_again() {
     let joe = joe();
-    let server = asking("-m")
-        .options(&["-s"])
-        .shell("read line; printf '<<<'; env -0; printf '>>>'")
-        .start();
+    let server = telling();
     for version in ["-tls1_2", "-tls1_3"] {
         let file = server.dir.text("session");
         let new = s_client(&server, &joe, &[version, "-sess_out", &file]);
@@ -156,10 +162,7 @@ fn a_large_certificate_with_its_chain_reaches_the_application_and_fits_a_ticket(
     order.serial = "815";
     let joe = order.signed_by(authority());
     assert!(joe.certificate.len() > 9000);
-    let server = asking("-m")
-        .options(&["-s"])
-        .shell("read line; printf '<<<'; env -0; printf '>>>'")
-        .start();
+    let server = telling();
     for version in ["-tls1_2", "-tls1_3"] {
         let file = server.dir.text("session");
         for option in ["-sess_out", "-sess_in"] {

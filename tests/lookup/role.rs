@@ -1,7 +1,7 @@
 //! The lookup process, and the listener's end of its channel.
 #![forbid(unsafe_code)]
 
-use crate::common::{LIMIT, Process};
+use crate::common::{LIMIT, Process, RoleProcess};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid};
 use sslserver::privsep::lookup::{self, Orders};
@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub const ARGUMENT: &str = "--be-the-lookup-process";
@@ -102,13 +101,8 @@ impl Setup {
     /// Starts the process and waits until it is ready.
     pub fn start(self) -> Role {
         let (channel, end) = ListenerToLookup::pair().expect("a channel");
-        let program = std::env::current_exe().expect("our own program");
-        let child = Command::new(program)
-            .args(self.words())
-            .stdin(Stdio::from(end.into_end()))
-            .spawn();
         let role = Role {
-            child: child.expect("the role"),
+            process: RoleProcess::start(&self.words(), end.into_end()),
             channel: Some(channel),
         };
         assert_eq!(role.receive(), FromLookup::Ready);
@@ -149,7 +143,7 @@ pub fn be(words: &[String]) -> u8 {
 }
 
 pub struct Role {
-    child: Child,
+    process: RoleProcess,
     /// `None`: closed by the test.
     channel: Option<ListenerToLookup>,
 }
@@ -215,23 +209,12 @@ impl Role {
     }
 
     pub fn process(&self) -> Process {
-        Process::read(self.child.id() as i32).expect("the role lives")
+        self.process.process()
     }
 
     /// Closes the channel and waits for the end.
     pub fn end(&mut self) -> Option<i32> {
         self.channel = None;
-        let status = crate::common::peers::wait(&mut self.child, LIMIT);
-        status.expect("an end").code()
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        self.channel = None;
-        if crate::common::peers::wait(&mut self.child, LIMIT).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.process.wait()
     }
 }

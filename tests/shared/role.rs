@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::common::keys::leaf;
-use crate::common::{Dial, Kind, LIMIT, Process};
+use crate::common::{Dial, Kind, LIMIT, Process, RoleProcess};
 use crate::keeper::{Keeper, first, publish};
 pub use crate::side::Side;
 use nix::fcntl::OFlag;
@@ -26,7 +26,6 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub const ARGUMENT: &str = "--be-a-process-that-shares";
@@ -84,22 +83,19 @@ impl Setup {
         let ends = [listeners_end.as_fd(), keepers_end.as_fd(), worker.as_fd()];
         message::send(way.as_fd(), b"ends", &ends, true).expect("sent");
         let words = [
-            self.demand as u64,
-            self.environment.into(),
-            self.idle,
-            self.handshake,
-            self.open_files,
+            ARGUMENT.into(),
+            (self.demand as u64).to_string(),
+            u64::from(self.environment).to_string(),
+            self.idle.to_string(),
+            self.handshake.to_string(),
+            self.open_files.to_string(),
         ];
-        let child = Command::new(std::env::current_exe().expect("our own program"))
-            .arg(ARGUMENT)
-            .args(words.map(|word| word.to_string()))
-            .stdin(Stdio::from(ways_end))
-            .spawn();
+        let process = RoleProcess::start(&words, ways_end);
         let secrets = self.keeper.unwrap_or_else(Keeper::new);
         secrets.serve(signer);
         publish(&keeper, 0, self.parts.unwrap_or_else(|| vec![first()]));
         let role = Role {
-            child: child.expect("the role"),
+            process,
             listener: Some(listener),
             keeper: Some(keeper),
             secrets,
@@ -152,7 +148,7 @@ pub fn be(words: &[String]) -> u8 {
 }
 
 pub struct Role {
-    child: Child,
+    process: RoleProcess,
     /// `None`: closed by the test.
     listener: Option<ListenerToTerminator>,
     keeper: Option<KeeperToTerminator>,
@@ -170,7 +166,7 @@ impl Role {
     }
 
     pub fn process(&self) -> Process {
-        Process::read(self.child.id() as i32).expect("the role lives")
+        self.process.process()
     }
 
     /// The next message.
@@ -367,16 +363,7 @@ impl Role {
 
     /// Waits for the end of the process, and answers with its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        let status = crate::common::peers::wait(&mut self.child, LIMIT);
-        status.expect("an end").code()
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        // Not to be waited for where a test has failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.wait()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store, and its parent's and workers' ends of the channels.
 #![forbid(unsafe_code)]
 
-use crate::common::{LIMIT, Process};
+use crate::common::{LIMIT, Process, RoleProcess};
 use nix::unistd::{Gid, Uid};
 use sslserver::privsep::message::{
     Found, NewWorker, ParentToStore, StoreReport, StoreToParent, StoreToWorker, ToStore,
@@ -13,7 +13,6 @@ use sslserver::sys::identity::Identity;
 use sslserver::tls::sessions::SessionId;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 pub const ARGUMENT: &str = "--be-the-store";
 
@@ -45,13 +44,15 @@ impl Setup {
     pub fn launch(self) -> Role {
         let (parent, end) = ParentToStore::pair().expect("a channel");
         let root = self.root.map(|root| root.display().to_string());
-        let child = Command::new(std::env::current_exe().expect("our own program"))
-            .args([ARGUMENT, &self.backend, &root.unwrap_or_default()])
-            .args([self.ids.0.to_string(), self.ids.1.to_string()])
-            .stdin(Stdio::from(end.into_end()))
-            .spawn();
+        let words = [
+            ARGUMENT.into(),
+            self.backend,
+            root.unwrap_or_default(),
+            self.ids.0.to_string(),
+            self.ids.1.to_string(),
+        ];
         Role {
-            child: child.expect("the role"),
+            process: RoleProcess::start(&words, end.into_end()),
             parent: Some(parent),
         }
     }
@@ -81,7 +82,7 @@ pub fn be(words: &[String]) -> u8 {
 }
 
 pub struct Role {
-    child: Child,
+    process: RoleProcess,
     /// `None`: closed by the test.
     parent: Option<ParentToStore>,
 }
@@ -113,7 +114,7 @@ impl Role {
     }
 
     pub fn process(&self) -> Process {
-        Process::read(self.child.id() as i32).expect("the role lives")
+        self.process.process()
     }
 
     /// Closes the channel and waits for the end.
@@ -124,18 +125,7 @@ impl Role {
 
     /// Waits for the end; the exit code.
     pub fn ended(&mut self) -> Option<i32> {
-        let status = crate::common::peers::wait(&mut self.child, LIMIT);
-        status.expect("an end").code()
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        self.parent = None;
-        if crate::common::peers::wait(&mut self.child, LIMIT).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.process.wait()
     }
 }
 
