@@ -39,7 +39,7 @@ pub fn environment(options: &Options, ends: &Ends<'_>, block: &[u8]) -> Option<E
     let own = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
     let is_setting = |name: &[u8]| config::NAMES.iter().any(|known| known.as_bytes() == name);
     let mut environment = Environment::inherited(own, is_setting);
-    environment.connection(ends, options.tcp_environment);
+    environment.connection(ends, options.common.tcp_environment);
     if options.delayed {
         environment.starttls([CONTROL, READ, WRITE]);
     }

@@ -138,7 +138,11 @@ fn pair(options: &Options) -> Option<PairFiles> {
 /// Where the password of the key comes from: descriptor 3 or a file.
 pub fn password(options: &Options) -> Result<Option<OwnedFd>, Error> {
     // It is taken over in any case, so that no application gets it.
-    let third = options.password.then(crate::ucspi::password).transpose()?;
+    let third = options
+        .common
+        .password
+        .then(crate::ucspi::password)
+        .transpose()?;
     match &options.password_file {
         None => Ok(third),
         Some(path) => {

@@ -41,7 +41,7 @@ pub fn find(options: &Options, identity: Identity) -> Result<Server, Error> {
         ))
     })?;
     let families = [
-        options.family,
+        options.common.family,
         options.local_ip.map(|ip| match ip {
             IpAddr::V4(_) => Family::V4,
             IpAddr::V6(_) => Family::V6,
@@ -79,9 +79,9 @@ fn host(options: &Options) -> Result<(String, u32), Error> {
             Error::fatal(format_args!("unknown interface: {name}: {}", errno.desc()))
         })
     };
-    let given = options.interface.as_deref().map(scope).transpose()?;
+    let given = options.common.interface.as_deref().map(scope).transpose()?;
     if options.host == "0" {
-        let ip: IpAddr = match options.family {
+        let ip: IpAddr = match options.common.family {
             Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
             _ => Ipv4Addr::LOCALHOST.into(),
         };

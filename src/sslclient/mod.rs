@@ -50,7 +50,7 @@ pub fn start(name: String, arguments: impl IntoIterator<Item = OsString>) -> Exi
             return ExitCode::from(error.exit_code());
         }
     };
-    let log = Log::new(name, options.level);
+    let log = Log::new(name, options.common.level);
     let code = run(options, &log).unwrap_or_else(|error| {
         log.line(Level::Warning, &error);
         error.exit_code()
@@ -76,7 +76,7 @@ fn run(mut options: Options, log: &Log) -> Result<u8, Error> {
     let (stream, remote) = connection::connect(&options, &server, log)?;
     let refused =
         |error: std::io::Error| Error::fatal(format_args!("unable to set socket options: {error}"));
-    stream.set_nodelay(!options.delay).map_err(refused)?;
+    stream.set_nodelay(!options.common.delay).map_err(refused)?;
     // An application that begins in plain text has it before TLS does.
     stream.set_nonblocking(false).map_err(refused)?;
     let local = stream.local_addr().map_err(refused)?;
@@ -89,7 +89,7 @@ fn run(mut options: Options, log: &Log) -> Result<u8, Error> {
     };
     let names = question.map_or_else(Answer::nothing, |question| question.answer(log));
     let found = names.local_name.map(String::into_bytes);
-    let local_name = options.local_name.take().or(found);
+    let local_name = options.common.local_name.take().or(found);
     let ends = Ends {
         local_name: local_name.as_deref(),
         local,
@@ -107,7 +107,7 @@ fn run(mut options: Options, log: &Log) -> Result<u8, Error> {
         );
     }
     let reports = kit.reports;
-    let waiting = Waiting::begin(remote, reports, options.idle)?;
+    let waiting = Waiting::begin(remote, reports, options.common.idle)?;
     let application = Application {
         input: kit.input,
         output: kit.output,

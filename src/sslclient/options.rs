@@ -4,14 +4,12 @@
 
 use std::ffi::{CString, OsString};
 use std::net::IpAddr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::net::address::Family;
 use crate::ucspi::error::Error;
-use crate::ucspi::log::Level;
-use crate::ucspi::options::{self as words, number};
+use crate::ucspi::options::{self as words, Common, MAX_SECONDS, number};
 
 /// Options without an argument.
 const FLAGS: &str = "346hHrRdDqQveEsSnNxXmMyY";
@@ -34,29 +32,11 @@ const ARGUMENTS: [(char, &str); 14] = [
     ('w', "progtimeout"),
 ];
 
-const MAX_SECONDS: u64 = 30 * 24 * 3600;
 const MAX_DEPTH: u64 = 100;
 
 #[derive(Debug)]
 pub struct Options {
-    /// `-3`: the key's password comes on descriptor 3.
-    pub password: bool,
-    /// `-4`, `-6`
-    pub family: Option<Family>,
-    /// `-d`
-    pub delay: bool,
-    /// `-q`, `-Q`, `-v`
-    pub level: Level,
-    /// `-h`, `-H`: the server's name is looked up by its address, and ours unless `-l` says it.
-    pub lookup: bool,
-    /// `-r`, `-R`: the server's user is asked for.
-    pub ident: bool,
-    /// `-t`: for all of that.
-    pub lookup_time: Duration,
-    /// `-e`, `-E`: the application gets `TCP*`.
-    pub tcp_environment: bool,
-    /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
-    pub ssl_environment: bool,
+    pub common: Common,
     /// `-x`, `-X`: the server's certificate must be good.
     pub verify: bool,
     /// `-n`, `-N`: and be for the host that was named.
@@ -71,10 +51,6 @@ pub struct Options {
     pub local_port: u16,
     /// `-T`: how long each address has, and once more when all have been tried.
     pub connect: (Duration, Duration),
-    /// `-l`
-    pub local_name: Option<Vec<u8>>,
-    /// `-I`: the interface of a link-local address.
-    pub interface: Option<String>,
     /// `-a`, `-A`: whom to trust; an empty one is none.
     pub ca_file: Option<PathBuf>,
     pub ca_folder: Option<PathBuf>,
@@ -86,8 +62,6 @@ pub struct Options {
     pub ciphers: Option<String>,
     /// `-V`
     pub depth: Option<u32>,
-    /// `-w`
-    pub idle: Duration,
     pub host: String,
     pub port: String,
     /// The program and its arguments, any bytes.
@@ -97,15 +71,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            password: false,
-            family: None,
-            delay: false,
-            level: Level::Warning,
-            lookup: true,
-            ident: false,
-            lookup_time: Duration::from_secs(26),
-            tcp_environment: true,
-            ssl_environment: false,
+            common: Common::default(),
             verify: true,
             check_name: true,
             tell_name: true,
@@ -113,8 +79,6 @@ impl Default for Options {
             local_ip: None,
             local_port: 0,
             connect: (Duration::from_secs(2), Duration::from_secs(58)),
-            local_name: None,
-            interface: None,
             ca_file: None,
             ca_folder: None,
             certificate: None,
@@ -122,7 +86,6 @@ impl Default for Options {
             password_file: None,
             ciphers: None,
             depth: None,
-            idle: Duration::from_secs(3600),
             host: String::new(),
             port: String::new(),
             program: Vec::new(),
@@ -153,22 +116,6 @@ impl Options {
 
     fn take_flag(&mut self, letter: char) -> Result<(), Error> {
         match letter {
-            '3' => self.password = true,
-            '4' => self.family = Some(Family::V4),
-            '6' => self.family = Some(Family::V6),
-            'h' => self.lookup = true,
-            'H' => self.lookup = false,
-            'r' => self.ident = true,
-            'R' => self.ident = false,
-            'd' => self.delay = true,
-            'D' => self.delay = false,
-            'q' => self.level = Level::Silent,
-            'Q' => self.level = Level::Warning,
-            'v' => self.level = Level::Status,
-            'e' => (self.tcp_environment, self.ssl_environment) = (true, true),
-            'E' => self.tcp_environment = false,
-            's' => self.ssl_environment = true,
-            'S' => self.ssl_environment = false,
             'n' => self.check_name = true,
             'N' => self.check_name = false,
             'x' => self.verify = true,
@@ -177,7 +124,7 @@ impl Options {
             'M' => self.tell_name = false,
             'y' => self.delayed = true,
             'Y' => self.delayed = false,
-            other => return Err(Error::IllegalOption(other.to_string())),
+            other => return self.common.take_flag(other),
         }
         Ok(())
     }
@@ -185,16 +132,12 @@ impl Options {
     fn take_argument(&mut self, letter: char, value: OsString) -> Result<(), Error> {
         let option = format!("-{letter}");
         let number = |least, most| number(&option, value.as_bytes(), least, most);
-        let seconds = || number(1, MAX_SECONDS).map(Duration::from_secs);
         let text = || value.to_string_lossy().into_owned();
         let path = || Some(PathBuf::from(&value)).filter(|path| !path.as_os_str().is_empty());
         match letter {
             'i' => self.local_ip = Some(address(&text())?),
             'p' => self.local_port = number(0, 65535)? as u16,
             'T' => self.connect = times(&text())?,
-            'l' => self.local_name = Some(value.into_vec()),
-            't' => self.lookup_time = seconds()?,
-            'I' => self.interface = Some(text()),
             'a' => self.ca_file = path(),
             'A' => self.ca_folder = path(),
             'c' => self.certificate = path(),
@@ -202,8 +145,7 @@ impl Options {
             'K' => self.password_file = path(),
             'z' => self.ciphers = Some(text()).filter(|list| !list.is_empty()),
             'V' => self.depth = Some(number(0, MAX_DEPTH)? as u32),
-            'w' => self.idle = seconds()?,
-            other => return Err(Error::IllegalOption(other.to_string())),
+            other => return self.common.take_argument(other, value),
         }
         Ok(())
     }

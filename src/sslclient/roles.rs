@@ -138,8 +138,8 @@ pub fn start_session(
         },
         address,
         handshake: first + second,
-        idle: options.idle,
-        environment: options.ssl_environment && !options.delayed,
+        idle: options.common.idle,
+        environment: options.common.ssl_environment && !options.delayed,
     };
     let server = server
         .as_fd()
@@ -194,9 +194,9 @@ pub fn ask(
     remote: SocketAddr,
 ) -> Option<Question> {
     let wanted = Wanted {
-        remote_name: options.lookup,
-        remote_info: options.ident,
-        local_name: options.lookup && options.local_name.is_none(),
+        remote_name: options.common.lookup,
+        remote_info: options.common.ident,
+        local_name: options.common.lookup && options.common.local_name.is_none(),
         ..Wanted::default()
     };
     if wanted == Wanted::default() {
@@ -208,7 +208,7 @@ pub fn ask(
             identity: config.identity,
         },
         servers: config.servers.clone(),
-        patience: options.lookup_time,
+        patience: options.common.lookup_time,
         header_patience: Duration::ZERO,
         limit: 1,
         ident_port: lookup::IDENT_PORT,
@@ -228,7 +228,7 @@ pub fn ask(
     channel.try_send(&question, &[]).ok()?;
     Some(Question {
         channel,
-        due: Instant::now() + options.lookup_time + GRACE,
+        due: Instant::now() + options.common.lookup_time + GRACE,
     })
 }
 

@@ -25,7 +25,7 @@ pub struct Inheritance {
 
 impl Inheritance {
     pub fn take(options: &Options, variables: &Variables) -> Result<Inheritance, Error> {
-        let third = options.password.then_some(PASSWORD);
+        let third = options.common.password.then_some(PASSWORD);
         let mut socket = inherited::passed().map_err(Error::fatal)?;
         let mut newline = variables.get("NOTIFYFD").map(notify_number).transpose()?;
         if options.check {
@@ -44,7 +44,7 @@ impl Inheritance {
             }
         }
         Ok(Inheritance {
-            password: options.password.then(password).transpose()?,
+            password: options.common.password.then(password).transpose()?,
             socket: socket
                 .map(|number| take_socket(number, options))
                 .transpose()?,
@@ -61,7 +61,7 @@ fn notify_number(value: &[u8]) -> Result<RawFd, Error> {
 fn take_socket(number: RawFd, options: &Options) -> Result<TcpListener, Error> {
     let (socket, _) = inherited::listener(number).map_err(Error::fatal)?;
     // Where that is refused, small packets are merely slower.
-    let _ = setsockopt(&socket, sockopt::TcpNoDelay, &!options.delay);
+    let _ = setsockopt(&socket, sockopt::TcpNoDelay, &!options.common.delay);
     Ok(TcpListener::from(socket))
 }
 

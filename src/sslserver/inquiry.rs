@@ -44,10 +44,10 @@ impl Listener {
     pub(super) fn wanted(&self) -> Wanted {
         let options = &self.options;
         Wanted {
-            remote_name: options.lookup,
-            paranoid: options.lookup && options.paranoid,
-            remote_info: options.ident,
-            local_name: options.lookup && options.local_name.is_none(),
+            remote_name: options.common.lookup,
+            paranoid: options.common.lookup && options.paranoid,
+            remote_info: options.common.ident,
+            local_name: options.common.lookup && options.common.local_name.is_none(),
             proxy_header: false,
         }
     }
@@ -87,7 +87,7 @@ impl Listener {
                 let client = Network::of_client(arrival.remote.ip());
                 self.census.enter(client);
                 self.unfinished.enter(client);
-                (Some(client), self.options.lookup_time)
+                (Some(client), self.options.common.lookup_time)
             }
         };
         let due = arrival.since + patience + GRACE;

@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
     }
     let (level, check, result) = match Options::parse(arguments) {
         Ok(options) => {
-            let (level, check) = (options.level, options.check);
+            let (level, check) = (options.common.level, options.check);
             (level, check, run(options, name.clone()))
         }
         Err(error) => (Level::Warning, false, Err(error)),
@@ -94,7 +94,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     let variables = Variables::current();
     let inheritance = Inheritance::take(&options, &variables)?;
     descriptor::close_all_on_exec();
-    let log = Log::new(name, options.level);
+    let log = Log::new(name, options.common.level);
     let config = Config::read(&options, &variables)?;
     for note in &config.notes {
         log.line(Level::Status, format_args!("info: {note}"));
@@ -174,13 +174,13 @@ fn run(options: Options, name: String) -> Result<(), Error> {
 fn place(options: &Options) -> Result<((BindAddress, u16), ListenOptions), Error> {
     let port = port(&options.port)?;
     let host = &options.host;
-    let address = BindAddress::parse(host, options.family).map_err(|error| match error {
+    let address = BindAddress::parse(host, options.common.family).map_err(|error| match error {
         HostError::Unresolved(reason) => Error::fatal(format_args!(
             "temporarily unable to figure out IP address for: {host}: {reason}"
         )),
         HostError::NoAddress => Error::fatal(format_args!("no IP address for: {host}")),
     })?;
-    let scope = match &options.interface {
+    let scope = match &options.common.interface {
         None => 0,
         Some(name) => if_nametoindex(name.as_str()).map_err(|errno| {
             Error::fatal(format_args!("unknown interface: {name}: {}", errno.desc()))
@@ -188,7 +188,7 @@ fn place(options: &Options) -> Result<((BindAddress, u16), ListenOptions), Error
     };
     let how = ListenOptions {
         backlog: options.backlog,
-        delay: options.delay,
+        delay: options.common.delay,
         scope,
         ..ListenOptions::default()
     };
@@ -221,18 +221,18 @@ fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles
         confinement: config.confinement.clone(),
         tls: config.tls.clone(),
         session: SessionSettings {
-            idle: options.idle,
-            environment: options.ssl_environment && !options.delayed,
+            idle: options.common.idle,
+            environment: options.common.ssl_environment && !options.delayed,
             handshake: options.handshake,
         },
         demand: config.keys.demand,
-        wants_variables: options.ssl_environment || options.delayed,
+        wants_variables: options.common.ssl_environment || options.delayed,
     };
-    let needed = options.lookup || options.ident || !config.proxies.is_empty();
+    let needed = options.common.lookup || options.common.ident || !config.proxies.is_empty();
     let lookup_orders = needed.then(|| lookup::Orders {
         confinement: config.confinement.clone(),
         servers: config.servers.clone(),
-        patience: options.lookup_time,
+        patience: options.common.lookup_time,
         header_patience: PROXY_PATIENCE,
         limit: config.limits.unfinished,
         ident_port: lookup::IDENT_PORT,

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::log::Level;
-use crate::net::address::Family;
 use crate::tls::client::Demand;
-use crate::ucspi::options as words;
 pub use crate::ucspi::options::number;
+use crate::ucspi::options::{self as words, Common, seconds};
 
 /// Options without an argument.
 const FLAGS: &str = "1346CUXpPhHrRoOdDqQvVeEsSnNmzZ";
@@ -41,36 +40,18 @@ const MAX_LIMIT: u64 = 1_000_000;
 const MAX_ID: u64 = u32::MAX as u64 - 1;
 /// Processes that share all connections: more than processors are of no use.
 const MAX_SHARED: u64 = 256;
-const MAX_SECONDS: u64 = 30 * 24 * 3600;
 
 #[derive(Debug)]
 pub struct Options {
+    pub common: Common,
     /// `-1`
     pub announce: bool,
-    /// `-3`
-    pub password: bool,
-    /// `-4`, `-6`
-    pub family: Option<Family>,
     /// `-X`
     pub missing_rules: bool,
     /// `-o`
     pub keep_ip_options: bool,
-    /// `-d`
-    pub delay: bool,
-    /// `-q`, `-Q`, `-v`, `-V`
-    pub level: Level,
-    /// `-h`, `-H`: the client's name is looked up, and ours unless `-l` says it.
-    pub lookup: bool,
     /// `-p`, `-P`: the name counts only if it means the client's address.
     pub paranoid: bool,
-    /// `-r`, `-R`: the client's user is asked for.
-    pub ident: bool,
-    /// `-t`: for all of that.
-    pub lookup_time: Duration,
-    /// `-e`, `-E`: the application gets `TCP*`.
-    pub tcp_environment: bool,
-    /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
-    pub ssl_environment: bool,
     /// `-n`, `-N`: the application begins in plain text and asks for TLS.
     pub delayed: bool,
     /// `-z`, `-m`, `-Z`: what clients have to show.
@@ -94,14 +75,8 @@ pub struct Options {
     pub gid: u32,
     /// `-U`: both come from the environment.
     pub ids_from_environment: bool,
-    /// `-l`
-    pub local_name: Option<Vec<u8>>,
-    /// `-I`: the interface of a link-local address.
-    pub interface: Option<String>,
     /// `-T`
     pub handshake: Duration,
-    /// `-w`
-    pub idle: Duration,
     pub host: String,
     pub port: String,
     /// The program and its arguments, any bytes.
@@ -111,19 +86,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            common: Common::default(),
             announce: false,
-            password: false,
-            family: None,
             missing_rules: false,
             keep_ip_options: false,
-            delay: false,
-            level: Level::Warning,
-            lookup: true,
             paranoid: false,
-            ident: false,
-            lookup_time: Duration::from_secs(26),
-            tcp_environment: true,
-            ssl_environment: false,
             delayed: false,
             demand: Demand::Nothing,
             check: false,
@@ -136,10 +103,7 @@ impl Default for Options {
             uid: 0,
             gid: 0,
             ids_from_environment: false,
-            local_name: None,
-            interface: None,
             handshake: Duration::from_secs(26),
-            idle: Duration::from_secs(3600),
             host: String::new(),
             port: String::new(),
             program: Vec::new(),
@@ -168,63 +132,42 @@ impl Options {
     fn take_flag(&mut self, letter: char) -> Result<(), Error> {
         match letter {
             '1' => self.announce = true,
-            '3' => self.password = true,
             'C' => self.check = true,
-            '4' => self.family = Some(Family::V4),
-            '6' => self.family = Some(Family::V6),
             'U' => self.ids_from_environment = true,
             'X' => self.missing_rules = true,
             'o' => self.keep_ip_options = true,
             'O' => self.keep_ip_options = false,
-            'd' => self.delay = true,
-            'D' => self.delay = false,
-            'q' => self.level = Level::Silent,
-            'Q' => self.level = Level::Warning,
-            'v' => self.level = Level::Status,
-            'V' => self.level = Level::Detail,
-            'e' => (self.tcp_environment, self.ssl_environment) = (true, true),
-            'E' => self.tcp_environment = false,
-            's' => self.ssl_environment = true,
-            'S' => self.ssl_environment = false,
-            'h' => self.lookup = true,
-            'H' => self.lookup = false,
+            'V' => self.common.level = Level::Detail,
             'p' => self.paranoid = true,
             'P' => self.paranoid = false,
-            'r' => self.ident = true,
-            'R' => self.ident = false,
             'z' => self.demand = Demand::Named,
             'm' => self.demand = Demand::Valid,
             'Z' => self.demand = Demand::Nothing,
             'n' => self.delayed = true,
             'N' => self.delayed = false,
-            other => return Err(Error::IllegalOption(other.to_string())),
+            other => return self.common.take_flag(other),
         }
         Ok(())
     }
 
     fn take_argument(&mut self, letter: char, value: OsString) -> Result<(), Error> {
         let number = |least, most| number(&format!("-{letter}"), value.as_bytes(), least, most);
-        let seconds = || number(1, MAX_SECONDS).map(Duration::from_secs);
         match letter {
             'c' => self.limit = number(1, MAX_LIMIT)? as usize,
             'j' => self.shared = Some(number(1, MAX_SHARED)? as usize),
             'b' => self.backlog = number(1, i32::MAX as u64)? as i32,
             'u' => self.uid = number(0, MAX_ID)? as u32,
             'g' => self.gid = number(0, MAX_ID)? as u32,
-            't' => self.lookup_time = seconds()?,
-            'T' => self.handshake = seconds()?,
-            'w' => self.idle = seconds()?,
-            'I' => self.interface = Some(value.to_string_lossy().into_owned()),
+            'T' => self.handshake = seconds(letter, &value)?,
             'y' => self.early_rules = Some(value.into()),
             'x' => self.rules = Some(value.into()),
-            'l' => self.local_name = Some(value.into_vec()),
             'B' if value.len() > MAX_BANNER => {
                 return Err(Error::BadSetting(format!(
                     "-B takes at most {MAX_BANNER} bytes"
                 )));
             }
             'B' => self.banner = value.into_vec(),
-            other => return Err(Error::IllegalOption(other.to_string())),
+            other => return self.common.take_argument(other, value),
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ impl Listener {
         }
         let mut environment = self.launcher.inherited.clone();
         let names = &connection.names;
-        let local_name = self.options.local_name.as_deref();
+        let local_name = self.options.common.local_name.as_deref();
         let local_name = local_name
             .or(names.local_name.as_deref())
             .map(<[u8]>::to_vec);
@@ -156,7 +156,7 @@ impl Listener {
             remote_info: names.info.as_deref(),
             remote,
         };
-        environment.connection(&ends, self.options.tcp_environment);
+        environment.connection(&ends, self.options.common.tcp_environment);
         if let Some(proxy) = names.proxy {
             environment.set(b"SSLPROXYIP", proxy.to_string().as_bytes());
         }
@@ -171,7 +171,7 @@ impl Listener {
                 true
             }
             Purpose::Encrypted { environment: block } => {
-                (self.options.ssl_environment || block.is_empty()) && environment.tls(block)
+                (self.options.common.ssl_environment || block.is_empty()) && environment.tls(block)
             }
         };
         if !proper {
@@ -315,7 +315,7 @@ impl Listener {
             let now = Instant::now();
             let due = match at_once {
                 true => now,
-                false => now + self.options.idle,
+                false => now + self.options.common.idle,
             };
             connection.due = Some(due);
             self.deadlines.insert((due, number));

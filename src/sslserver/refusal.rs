@@ -117,7 +117,7 @@ impl Listener {
 
     fn denial(&self, arrival: &Arrival) -> String {
         let names = &arrival.names;
-        let own_name = self.options.local_name.as_deref();
+        let own_name = self.options.common.local_name.as_deref();
         let ends = Ends {
             local_name: own_name.or(names.local_name.as_deref()),
             local: arrival.local(),

@@ -1,13 +1,105 @@
 //! Reading a command line: what is the same for all programs.
 #![forbid(unsafe_code)]
 
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
 
 use lexopt::Arg;
 
 use super::error::Error;
+use super::log::Level;
+use crate::net::address::Family;
 use crate::sys::service;
+
+/// A month: whoever wants more has made a slip of the pen.
+pub const MAX_SECONDS: u64 = 30 * 24 * 3600;
+
+/// The options that servers and clients have alike.
+#[derive(Debug)]
+pub struct Common {
+    /// `-3`: the key's password comes on descriptor 3.
+    pub password: bool,
+    /// `-4`, `-6`
+    pub family: Option<Family>,
+    /// `-d`
+    pub delay: bool,
+    /// `-q`, `-Q`, `-v`
+    pub level: Level,
+    /// `-h`, `-H`: the other end's name is looked up, and ours unless `-l` says it.
+    pub lookup: bool,
+    /// `-r`, `-R`: the other end's user is asked for.
+    pub ident: bool,
+    /// `-t`: for all of that.
+    pub lookup_time: Duration,
+    /// `-e`, `-E`: the application gets `TCP*`.
+    pub tcp_environment: bool,
+    /// `-s`, `-S` and an explicit `-e`: it gets `SSL_*`.
+    pub ssl_environment: bool,
+    /// `-l`
+    pub local_name: Option<Vec<u8>>,
+    /// `-I`: the interface of a link-local address.
+    pub interface: Option<String>,
+    /// `-w`
+    pub idle: Duration,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Common {
+            password: false,
+            family: None,
+            delay: false,
+            level: Level::Warning,
+            lookup: true,
+            ident: false,
+            lookup_time: Duration::from_secs(26),
+            tcp_environment: true,
+            ssl_environment: false,
+            local_name: None,
+            interface: None,
+            idle: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Common {
+    /// An option without an argument, if it is one of these.
+    pub fn take_flag(&mut self, letter: char) -> Result<(), Error> {
+        match letter {
+            '3' => self.password = true,
+            '4' => self.family = Some(Family::V4),
+            '6' => self.family = Some(Family::V6),
+            'd' => self.delay = true,
+            'D' => self.delay = false,
+            'q' => self.level = Level::Silent,
+            'Q' => self.level = Level::Warning,
+            'v' => self.level = Level::Status,
+            'h' => self.lookup = true,
+            'H' => self.lookup = false,
+            'r' => self.ident = true,
+            'R' => self.ident = false,
+            'e' => (self.tcp_environment, self.ssl_environment) = (true, true),
+            'E' => self.tcp_environment = false,
+            's' => self.ssl_environment = true,
+            'S' => self.ssl_environment = false,
+            other => return Err(Error::IllegalOption(other.to_string())),
+        }
+        Ok(())
+    }
+
+    /// An option with an argument, if it is one of these.
+    pub fn take_argument(&mut self, letter: char, value: OsString) -> Result<(), Error> {
+        match letter {
+            't' => self.lookup_time = seconds(letter, &value)?,
+            'l' => self.local_name = Some(value.into_vec()),
+            'I' => self.interface = Some(value.to_string_lossy().into_owned()),
+            'w' => self.idle = seconds(letter, &value)?,
+            other => return Err(Error::IllegalOption(other.to_string())),
+        }
+        Ok(())
+    }
+}
 
 /// What stands behind the options.
 pub struct Words {
@@ -83,6 +175,11 @@ pub fn number(what: &str, value: &[u8], least: u64, most: u64) -> Result<u64, Er
             least,
             most,
         })
+}
+
+/// The argument of an option that is a time.
+pub fn seconds(letter: char, value: &OsStr) -> Result<Duration, Error> {
+    number(&format!("-{letter}"), value.as_bytes(), 1, MAX_SECONDS).map(Duration::from_secs)
 }
 
 /// Only a value where none is wanted gets here.

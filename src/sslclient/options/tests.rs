@@ -7,12 +7,12 @@ fn parse(line: &str) -> Result<Options, Error> {
 #[test]
 fn options_may_be_bundled_and_arguments_attached_or_apart() {
     let options = parse("-RHl0 -vxT5+7 -w 9 -k key -c cert host 443 cat -v").unwrap();
-    assert!(!options.lookup && !options.ident && options.verify);
-    assert_eq!(options.local_name.as_deref(), Some(&b"0"[..]));
-    assert_eq!(options.level, Level::Status);
+    assert!(!options.common.lookup && !options.common.ident && options.verify);
+    assert_eq!(options.common.local_name.as_deref(), Some(&b"0"[..]));
+    assert_eq!(options.common.level, Level::Status);
     let seconds = |number| Duration::from_secs(number);
     assert_eq!(options.connect, (seconds(5), seconds(7)));
-    assert_eq!(options.idle, seconds(9));
+    assert_eq!(options.common.idle, seconds(9));
     assert_eq!((&*options.host, &*options.port), ("host", "443"));
     assert_eq!(options.program, [c"cat".to_owned(), c"-v".to_owned()]);
 }

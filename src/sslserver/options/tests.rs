@@ -11,10 +11,10 @@ fn complaint(line: &str) -> String {
 #[test]
 fn options_may_be_bundled_and_arguments_attached_or_apart() {
     let options = parse("-Xvx rules.cdb -Hl0 -c5 0 993 imapd").unwrap();
-    assert!(options.missing_rules && !options.lookup);
+    assert!(options.missing_rules && !options.common.lookup);
     assert_eq!(options.rules, Some("rules.cdb".into()));
-    assert_eq!(options.local_name.as_deref(), Some(&b"0"[..]));
-    assert_eq!((options.limit, options.level), (5, Level::Status));
+    assert_eq!(options.common.local_name.as_deref(), Some(&b"0"[..]));
+    assert_eq!((options.limit, options.common.level), (5, Level::Status));
 }
 
 #[test]
@@ -34,16 +34,19 @@ fn the_program_may_have_any_bytes_in_its_arguments() {
 
 #[test]
 fn the_last_of_several_options_counts_even_inside_a_bundle() {
-    assert_eq!(parse("-vQ 0 1 p").unwrap().level, Level::Warning);
-    assert_eq!(parse("-Qv 0 1 p").unwrap().level, Level::Status);
-    assert!(!parse("-es -E -S 0 1 p").unwrap().ssl_environment);
+    assert_eq!(parse("-vQ 0 1 p").unwrap().common.level, Level::Warning);
+    assert_eq!(parse("-Qv 0 1 p").unwrap().common.level, Level::Status);
+    assert!(!parse("-es -E -S 0 1 p").unwrap().common.ssl_environment);
 }
 
 #[test]
 fn tcp_variables_are_the_default_and_ssl_variables_come_when_asked_for() {
     let environments = |line| {
         let options = parse(line).unwrap();
-        (options.tcp_environment, options.ssl_environment)
+        (
+            options.common.tcp_environment,
+            options.common.ssl_environment,
+        )
     };
     assert_eq!(environments("0 1 p"), (true, false));
     assert_eq!(environments("-e 0 1 p"), (true, true));
