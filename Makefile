@@ -15,7 +15,7 @@ help:
 	@echo 'make run [PORT=8443]                build, and serve https://localhost:8443/ with a throw-away certificate'
 	@echo 'make test                           check everything'
 	@echo 'make fuzz [ARGS=]                   feed every parser with odd bytes, a minute each; ARGS: seconds, names of targets'
-	@echo 'make bench                          measure all that follows, and draw the charts of docs/performance.md'
+	@echo 'make bench                          measure all that follows, and write tables and charts into docs/performance.md'
 	@echo 'make bench ARGS=peers               measure sslserver against stunnel, socat and tcpserver; ARGS="peers --help" for more'
 	@echo 'make bench ARGS=proxies             measure stud against haproxy, nginx, hitch and stunnel'
 	@echo 'make bench ARGS=routers             measure sniproxy against haproxy, nginx and the sniproxy of Debian'

@@ -244,7 +244,7 @@ impl Role {
     pub fn failure(&self, side: &Side) -> String {
         match self.report_of(side) {
             SessionReport::Failed { pid, reason } => {
-                assert_eq!(pid, self.child.id());
+                assert_eq!(pid, self.process().pid.cast_unsigned());
                 reason
             }
             _ => panic!("it succeeded"),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ucspi::log::Level;
 
 fn parse(line: &str) -> Result<Options, Error> {
     Options::parse(line.split_whitespace().map(OsString::from))
