@@ -109,6 +109,12 @@ impl From<EpollFlags> for Ready {
     }
 }
 
+/// True if reading, or accepting, would not have to wait now. What went wrong shows there as well.
+pub fn is_readable(fd: impl AsFd) -> bool {
+    let mut list = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    nix::poll::poll(&mut list, PollTimeout::ZERO) != Ok(0)
+}
+
 /// Waits for the wanted descriptors, at most so long; what is `None` is passed over and not ready. A signal ends the
 /// wait early with nothing ready.
 pub fn wait<const N: usize>(
@@ -142,4 +148,22 @@ pub fn wait<const N: usize>(
             ended: false,
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_listener_is_readable_as_long_as_somebody_waits_to_be_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(!is_readable(&listener));
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(is_readable(&listener));
+        listener.accept().unwrap();
+        assert!(!is_readable(&listener));
+        drop(client);
+    }
 }
