@@ -58,10 +58,25 @@ fn every_bad_file_is_named_in_one_run() {
             "sslserver: error: (111) key does not match certificate: */key0.pem: *",
             "sslserver: error: (111) unable to load certificate: */cert1.pem: no PEM certificate in it",
             "sslserver: error: (111) unable to set DH parameters: */dh.pem: *",
-            "sslserver: warning: *certs/bad.pem*",
-            "sslserver: fatal: (111) check: 3 things are wrong",
+            "sslserver: error: (111) unable to load certificate: */certs/bad.pem: no PEM certificate in it",
+            "sslserver: fatal: (111) check: 4 things are wrong",
         ],
     );
+}
+
+#[test]
+fn what_is_served_all_the_same_is_told_once_and_is_no_fault() {
+    let setup = Setup::new();
+    let old = common::keys::expired();
+    setup.dir.write("cert0.pem", &old.certificate);
+    setup.dir.write("key0.pem", &old.key);
+    let outcome = checked(setup).run();
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    assert_said(
+        &outcome,
+        &["sslserver: warning: certificate has expired: */cert0.pem: since *"],
+    );
+    assert_eq!(outcome.stderr.matches("expired").count(), 1, "{outcome:?}");
 }
 
 #[test]

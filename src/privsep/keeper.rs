@@ -53,7 +53,7 @@ struct Prepared {
     first: KeySet,
     tickets: TicketSecrets,
     reader: Reader,
-    warnings: Vec<String>,
+    said: Vec<FromKeeper>,
 }
 
 /// Runs the keeper to its end, which is the listener's.
@@ -100,7 +100,7 @@ fn prepare(
     let password = password.transpose()?;
     let reader = Reader::start(password)
         .map_err(|error| format!("fatal: (111) keeper: {}", words::reason(&error)))?;
-    let mut warnings = Vec::new();
+    let mut said = Vec::new();
     let random = || {
         TicketSecrets::random(tickets::now())
             .map_err(|stack| format!("fatal: (111) keeper: no random numbers: {stack}"))
@@ -111,13 +111,13 @@ fn prepare(
         match reader.wait() {
             Some(Outcome::Set(_, material)) => {
                 let material = (*material).map_err(|error| format!("error: (111) {error}"))?;
-                let (set, more) = KeySet::of_material(0, material);
-                warnings.extend(more);
+                let (set, more) = KeySet::of_material(0, material, None);
+                said.extend(more);
                 loaded.0 = Some(set);
             }
             Some(Outcome::Tickets(read)) => {
                 let (secrets, more) = read.map_err(|error| format!("error: (111) {error}"))?;
-                warnings.extend(more);
+                said.extend(more.into_iter().map(FromKeeper::Warning));
                 loaded.1 = Some(secrets);
             }
             Some(Outcome::Changed) | None => {}
@@ -142,7 +142,7 @@ fn prepare(
             .ok_or("fatal: (111) keeper: nobody reads the keys")?,
         tickets: loaded.1.map_or_else(random, Ok)?,
         reader,
-        warnings,
+        said,
     })
 }
 
@@ -153,7 +153,7 @@ fn serve(
     listener: &KeeperToListener,
 ) -> Result<(), Errno> {
     let dh_bits = prepared.first.dh_bits;
-    report(listener, prepared.warnings, FromKeeper::Loaded { dh_bits });
+    report(listener, prepared.said, FromKeeper::Loaded { dh_bits });
     let mut company = Company::new(
         orders.ticket_keys.as_ref(),
         epoll,
@@ -166,9 +166,8 @@ fn serve(
 }
 
 /// Says what became of something that the listener waits for, after what there is to say about it.
-fn report(listener: &KeeperToListener, warnings: Vec<String>, verdict: FromKeeper) {
-    let warnings = warnings.into_iter().map(FromKeeper::Warning);
-    for message in warnings.chain([verdict]) {
+fn report(listener: &KeeperToListener, said: Vec<FromKeeper>, verdict: FromKeeper) {
+    for message in said.into_iter().chain([verdict]) {
         // A listener that is gone needs none.
         let _ = listener.send(&message, &[]);
     }

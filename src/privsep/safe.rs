@@ -1,12 +1,14 @@
 //! What a keeper keeps: sets of keys, each with what everybody may know of it.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use openssl::pkey::{PKey, Private};
 
-use super::message::{Chain, PublicPart, Reply, Request};
-use crate::tls::material::{Files, MOST_KEYS, Material, Unusable};
+use super::message::{Chain, FromKeeper, PublicPart, Reply, Request};
+use crate::tls::material::{self, Files, Folder, MOST_KEYS, MOST_WARNINGS, Material, Unusable};
 use crate::tls::pair::Pair;
 use crate::tls::pems::{self, PemFiles};
 use crate::tls::settings::Version;
@@ -25,6 +27,8 @@ pub struct KeySet {
     oldest: Version,
     /// As terminators are told, the end included.
     parts: Vec<PublicPart>,
+    /// The numbers of those of a folder's keys, by the files of their certificates.
+    entries: HashMap<PathBuf, usize>,
     /// Length of the DH parameters' prime; 0: there are none.
     pub dh_bits: u32,
 }
@@ -35,25 +39,27 @@ impl KeySet {
             keys: Vec::new(),
             oldest,
             parts: Vec::new(),
+            entries: HashMap::new(),
             dh_bits: 0,
         }
     }
 
-    /// A set of that number, of what was loaded for it, and what there is to say about it.
-    pub fn of_material(number: u32, mut loaded: Material) -> (KeySet, Vec<String>) {
+    /// A set of that number, of what was loaded for it, and what there is to say about it. An entry of a folder that
+    /// cannot be used stays as it was in the same set before.
+    pub fn of_material(
+        number: u32,
+        loaded: Material,
+        before: Option<&KeySet>,
+    ) -> (KeySet, Vec<FromKeeper>) {
         let mut set = KeySet::new(loaded.oldest);
-        let room = MOST_KEYS.saturating_sub(loaded.pairs.len());
-        if loaded.named.len() > room {
-            loaded.named.truncate(room);
-            loaded
-                .warnings
-                .push(format!("no more than {MOST_KEYS} keys can be kept"));
+        let warnings = loaded.warnings.into_iter();
+        let mut said: Vec<FromKeeper> = warnings.map(FromKeeper::Warning).collect();
+        for pair in loaded.pairs {
+            let chain = set.keep(pair, false).map(PublicPart::Chain);
+            set.parts.extend(chain);
         }
-        for (named, pairs) in [(false, loaded.pairs), (true, loaded.named)] {
-            for pair in pairs {
-                let chain = set.keep(pair, named).map(PublicPart::Chain);
-                set.parts.extend(chain);
-            }
+        if let Some(folder) = loaded.folder {
+            set.add_folder(folder, before, &mut said);
         }
         set.dh_bits = loaded.dh.as_ref().map_or(0, |dh| dh.bits);
         let dh = loaded.dh.map(|dh| PublicPart::DhParameters(dh.pem));
@@ -65,7 +71,57 @@ impl KeySet {
         let revoked = trust.revoked.into_iter().map(PublicPart::Revoked);
         set.parts.extend(revoked);
         set.parts.push(PublicPart::End(number));
-        (set, loaded.warnings)
+        (set, said)
+    }
+
+    fn add_folder(
+        &mut self,
+        folder: Folder,
+        before: Option<&KeySet>,
+        said: &mut Vec<FromKeeper>,
+    ) {
+        let mut unusable = 0;
+        for (file, pair) in folder.entries {
+            let old = before.and_then(|before| before.entry(&file));
+            if let Err(reason) = &pair {
+                unusable += 1;
+                if unusable <= MOST_WARNINGS {
+                    let stays = match old {
+                        Some(_) => "; what it was before stays",
+                        None => "",
+                    };
+                    said.push(FromKeeper::Unusable(format!("{reason}{stays}")));
+                }
+            }
+            let Some(pair) = pair.ok().or(old) else {
+                continue;
+            };
+            if self.keys.len() == MOST_KEYS {
+                let text = format!("no more than {MOST_KEYS} keys can be kept");
+                said.push(FromKeeper::Unusable(text));
+                break;
+            }
+            self.entries.insert(file, self.keys.len());
+            let chain = self.keep(pair, true).map(PublicPart::Chain);
+            self.parts.extend(chain);
+        }
+        let beyond = unusable.saturating_sub(MOST_WARNINGS);
+        let more = material::and_so_on(beyond, &folder.path);
+        said.extend(more.map(FromKeeper::Unusable));
+    }
+
+    /// What an entry of the folder is in this set.
+    fn entry(&self, file: &Path) -> Option<Pair> {
+        let number = *self.entries.get(file)?;
+        // Keys come first, one part for each.
+        match self.parts.get(number)? {
+            PublicPart::Chain(chain) => Some(Pair {
+                chain: chain.certificates.clone(),
+                key: self.keys.get(number)?.clone(),
+                names: chain.names.clone(),
+            }),
+            _ => None,
+        }
     }
 
     /// Reads what a proxy serves, as the set 0: the n-th PEM has the key of the number n. With what there is to say

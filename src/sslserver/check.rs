@@ -123,21 +123,21 @@ impl Check<'_> {
         let ticket_keys = orders.ticket_keys.is_some();
         let failed = |errno: nix::errno::Errno| Error::fatal(errno.desc());
         self.roles.start_keeper(Instant::now()).map_err(failed)?;
-        match self.hear()? {
+        match self.hear(true)? {
             Ok(()) => Ok(()),
             // Everything but these can be checked without them.
             Err(reason) if ticket_keys => {
                 self.fault(reason);
                 self.roles.keeper_orders.ticket_keys = None;
                 self.roles.start_keeper(Instant::now()).map_err(failed)?;
-                self.hear()?.map_err(Error::Fatal)
+                self.hear(true)?.map_err(Error::Fatal)
             }
             Err(reason) => Err(Error::Fatal(reason)),
         }
     }
 
-    /// The keeper's next verdict; what it says beside that goes to the log.
-    fn hear(&mut self) -> Result<Result<(), String>, Error> {
+    /// The keeper's next verdict; what it says beside that goes to the log, unless it has been said.
+    fn hear(&mut self, aloud: bool) -> Result<Result<(), String>, Error> {
         loop {
             let Some(keeper) = &self.roles.keeper else {
                 return Err(Error::fatal("there is no keeper"));
@@ -145,7 +145,9 @@ impl Check<'_> {
             let heard = keeper.channel.receive_within(PATIENCE);
             let (word, _) = heard.map_err(|error| Error::fatal(format_args!("keeper: {error}")))?;
             match word {
+                FromKeeper::Warning(_) | FromKeeper::Unusable(_) if !aloud => {}
                 FromKeeper::Warning(text) => self.log.warning(text),
+                FromKeeper::Unusable(text) => self.fault(format!("error: (111) {text}")),
                 FromKeeper::Renewed(outcome) => return Ok(outcome),
                 FromKeeper::Fatal(text) => return Ok(Err(text)),
                 _ => return Ok(Ok(())),
@@ -157,20 +159,20 @@ impl Check<'_> {
     fn reads(&mut self, set: &Set) -> Result<bool, Error> {
         let before = self.faults;
         for part in parts(&set.files) {
-            if let Err(reason) = self.read(&part)? {
+            if let Err(reason) = self.read(&part, true)? {
                 self.fault(format!("error: (111) {reason}"));
             }
         }
         if self.faults > before {
             return Ok(false);
         }
-        if let Err(reason) = self.read(&set.files)? {
+        if let Err(reason) = self.read(&set.files, false)? {
             self.fault(format!("error: (111) {reason}"));
         }
         Ok(self.faults == before)
     }
 
-    fn read(&mut self, files: &SetFiles) -> Result<Result<(), String>, Error> {
+    fn read(&mut self, files: &SetFiles, aloud: bool) -> Result<Result<(), String>, Error> {
         let (opened, descriptors) = self.roles.open_files(files.paths());
         let ends: Vec<_> = descriptors.iter().map(|file| file.as_fd()).collect();
         let order = ToKeeper::Set {
@@ -183,7 +185,7 @@ impl Check<'_> {
             let sent = keeper.channel.send(&order, &ends);
             sent.map_err(|error| Error::fatal(format_args!("keeper: {error}")))?;
         }
-        self.hear()
+        self.hear(aloud)
     }
 
     /// Has a terminator make of it what connections need, with the settings for them.

@@ -107,7 +107,9 @@ impl Listener {
     pub(super) fn hear_keeper(&mut self) {
         while let Some(keeper) = &mut self.roles.keeper {
             match keeper.channel.try_receive() {
-                Ok(Some((FromKeeper::Warning(text), _))) => self.log.warning(text),
+                Ok(Some((FromKeeper::Warning(text) | FromKeeper::Unusable(text), _))) => {
+                    self.log.warning(text);
+                }
                 Ok(Some((FromKeeper::Loaded { dh_bits }, _))) => {
                     keeper.until = None;
                     self.dh_bits = dh_bits;

@@ -31,7 +31,7 @@ pub const MOST_CERTIFICATES: usize = 32;
 const LARGEST_LIST: usize = 128 * 1024;
 
 /// The log names so many sets of a folder that something is wrong with; after that it counts.
-pub(super) const MOST_WARNINGS: usize = 100;
+pub const MOST_WARNINGS: usize = 100;
 
 /// The files of one certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,12 +71,19 @@ impl SetFiles {
 /// A set that was loaded and found to fit together.
 pub struct Material {
     pub pairs: Vec<Pair>,
-    pub named: Vec<Pair>,
+    pub folder: Option<Folder>,
     pub dh: Option<DhParameters>,
     pub trust: Trust,
     pub oldest: Version,
     /// Things to say that do not stop us, such as an expired certificate.
     pub warnings: Vec<String>,
+}
+
+/// What a folder (CERTDIR) has.
+pub struct Folder {
+    pub path: PathBuf,
+    /// By the file of the certificate, in the order of their names. Or why an entry cannot be used.
+    pub entries: Vec<(PathBuf, Result<Pair, Unusable>)>,
 }
 
 pub struct DhParameters {
@@ -151,29 +158,9 @@ pub fn load(
         warnings.extend(loaded.warning);
         pairs.push(loaded.pair);
     }
-    let mut named = Vec::new();
-    if let Some(folder) = &wanted.folder {
-        let before = warnings.len();
-        for names in folder::scan(folder)? {
-            match loader.load(&names) {
-                Ok(Loaded { pair, warning, .. }) => {
-                    warnings.extend(warning);
-                    if pair.names.is_empty() {
-                        let file = names.certificate.display();
-                        warnings.push(format!("certificate has no name to choose it by: {file}"));
-                    }
-                    named.push(pair);
-                }
-                Err(unusable) => warnings.push(unusable.to_string()),
-            }
-        }
-        let beyond = (warnings.len() - before).saturating_sub(MOST_WARNINGS);
-        if beyond > 0 {
-            warnings.truncate(before + MOST_WARNINGS);
-            let folder = folder.display();
-            warnings.push(format!("and so on: {beyond} more in CERTDIR: {folder}"));
-        }
-    }
+    let folder = wanted.folder.as_deref();
+    let folder = folder.map(|path| load_folder(&mut loader, path, &mut warnings));
+    let folder = folder.transpose()?;
     let trust = trust::load(files, &wanted.trust)?;
     let too_long = |list: &Vec<u8>| list.len() > LARGEST_LIST;
     if let Some(path) = wanted.trust.revoked.first()
@@ -184,7 +171,7 @@ pub fn load(
     }
     Ok(Material {
         pairs,
-        named,
+        folder,
         dh: match &wanted.dh {
             Some(path) => Some(load_dh(files, path)?),
             None => None,
@@ -193,6 +180,41 @@ pub fn load(
         oldest: wanted.oldest,
         warnings,
     })
+}
+
+fn load_folder(
+    loader: &mut Loader,
+    path: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Folder, Unusable> {
+    let mut entries = Vec::new();
+    let mut more = Vec::new();
+    for names in folder::scan(path)? {
+        let loaded = loader.load(&names);
+        let pair = loaded.map(|Loaded { pair, warning, .. }| {
+            more.extend(warning);
+            if pair.names.is_empty() {
+                let file = names.certificate.display();
+                more.push(format!("certificate has no name to choose it by: {file}"));
+            }
+            pair
+        });
+        entries.push((names.certificate, pair));
+    }
+    let beyond = more.len().saturating_sub(MOST_WARNINGS);
+    more.truncate(MOST_WARNINGS);
+    warnings.extend(more);
+    warnings.extend(and_so_on(beyond, path));
+    Ok(Folder {
+        path: path.to_owned(),
+        entries,
+    })
+}
+
+/// Says that there are more.
+pub fn and_so_on(beyond: usize, folder: &Path) -> Option<String> {
+    let folder = folder.display();
+    (beyond > 0).then(|| format!("and so on: {beyond} more in CERTDIR: {folder}"))
 }
 
 fn load_dh(files: &Files, path: &Path) -> Result<DhParameters, Unusable> {

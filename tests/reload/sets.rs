@@ -111,3 +111,43 @@ fn certificates_of_a_folder_come_and_go() {
     assert_eq!(shown("www.example.org"), "localhost");
     server.signal(Signal::SIGTERM);
 }
+
+#[test]
+fn an_entry_of_a_folder_that_cannot_be_used_any_more_keeps_its_old_certificate() {
+    let setup = Setup::new();
+    let folder = setup.dir.subdirectory("certs");
+    let server = setup.env("CERTDIR", &folder.display().to_string()).start();
+    for entry in ["certs/a", "certs/b"] {
+        server.dir.subdirectory(entry);
+    }
+    let pair = |label: &str, name: &str| for_names(Kind::P256, authority(), label, &[name]);
+    let write = |name: &str, content: &str| {
+        replace(&server.dir, name, content);
+        set_mode(&server.dir.join(name), 0o644);
+    };
+    let put = |entry: &str, label: &str, name: &str| {
+        let pair = pair(label, name);
+        write(&format!("certs/{entry}/fullchain.pem"), &pair.certificate);
+        write(&format!("certs/{entry}/privkey.pem"), &pair.key);
+    };
+    put("a", "old a", "a.example");
+    put("b", "old b", "b.example");
+    reload(&server, 1);
+    // A renewal of which one file is there and the other is not yet.
+    let new = pair("new a", "a.example");
+    write("certs/a/fullchain.pem", &new.certificate);
+    put("b", "new b", "b.example");
+    reload(&server, 2);
+    server.log.wait_for(
+        "sslserver: warning: key does not match certificate: *a/privkey.pem: *; what it was before stays",
+    );
+    assert_eq!(named(&server, "a.example"), "old a");
+    assert_eq!(named(&server, "b.example"), "new b");
+    // As often as it is looked at.
+    reload(&server, 3);
+    assert_eq!(named(&server, "a.example"), "old a");
+    write("certs/a/privkey.pem", &new.key);
+    reload(&server, 4);
+    assert_eq!(named(&server, "a.example"), "new a");
+    assert_eq!(server.log.count("sslserver: warning: *"), 2);
+}

@@ -177,14 +177,18 @@ impl<'a> Company<'a> {
             Outcome::Changed => report(self.listener, Vec::new(), FromKeeper::Changed),
             Outcome::Tickets(Ok((secrets, warnings))) => {
                 self.tickets = secrets;
-                report(self.listener, warnings, FromKeeper::Renewed(Ok(())));
+                let said = warnings.into_iter().map(FromKeeper::Warning).collect();
+                report(self.listener, said, FromKeeper::Renewed(Ok(())));
             }
             Outcome::Tickets(Err(reason)) => {
                 report(self.listener, Vec::new(), FromKeeper::Renewed(Err(reason)));
             }
             Outcome::Set(Wanted { number, terminator }, material) => {
-                let (set, warnings) = match *material {
-                    Ok(material) => KeySet::of_material(number, material),
+                let (set, said) = match *material {
+                    Ok(material) => {
+                        let before = self.sets.get(&number);
+                        KeySet::of_material(number, material, before.map(|set| &**set))
+                    }
                     Err(reason) => {
                         let failed = match terminator {
                             None => FromKeeper::Renewed(Err(reason)),
@@ -199,17 +203,17 @@ impl<'a> Company<'a> {
                 };
                 self.sets.insert(number, Rc::new(set));
                 match terminator {
-                    None => report(self.listener, warnings, FromKeeper::Renewed(Ok(()))),
-                    Some(terminator) => self.set_loaded(number, terminator, warnings),
+                    None => report(self.listener, said, FromKeeper::Renewed(Ok(()))),
+                    Some(terminator) => self.set_loaded(number, terminator, said),
                 }
             }
         }
     }
 
-    fn set_loaded(&mut self, number: u32, terminator: u32, warnings: Vec<String>) {
+    fn set_loaded(&mut self, number: u32, terminator: u32, said: Vec<FromKeeper>) {
         self.publish(terminator, number);
         let loaded = FromKeeper::SetLoaded { number, terminator };
-        report(self.listener, warnings, loaded);
+        report(self.listener, said, loaded);
     }
 
     fn enrol(&mut self, ordinal: u32, end: OwnedFd, told: Shared) {

@@ -187,6 +187,8 @@ pub enum FromKeeper {
     Changed,
     /// A line for the log that changes nothing.
     Warning(String),
+    /// The same, of something that is to be served and cannot be used; everything else is served.
+    Unusable(String),
     /// The keys cannot be used; the keeper leaves.
     Fatal(String),
 }
@@ -225,6 +227,10 @@ impl Message for FromKeeper {
                 out.byte(b'W');
                 out.string(clip(text));
             }
+            FromKeeper::Unusable(text) => {
+                out.byte(b'U');
+                out.string(clip(text));
+            }
             FromKeeper::Fatal(text) => {
                 out.byte(b'F');
                 out.string(clip(text));
@@ -250,6 +256,7 @@ impl Message for FromKeeper {
             b'N' => Some(FromKeeper::Renewed(Err(input.text()?))),
             b'C' => Some(FromKeeper::Changed),
             b'W' => Some(FromKeeper::Warning(input.text()?)),
+            b'U' => Some(FromKeeper::Unusable(input.text()?)),
             b'F' => Some(FromKeeper::Fatal(input.text()?)),
             _ => None,
         }
