@@ -156,12 +156,56 @@ fn host_port_and_program_are_looked_for() {
         ),
         (
             Setup::new().program(&["/no/such/program"]),
-            "sslserver: fatal: (111) unable to run: /no/such/program: *",
+            "sslserver: fatal: (111) unable to run: /no/such/program: No such file or directory",
+        ),
+        (
+            // Of an example, and so no machine's.
+            Setup::new().host("192.0.2.7").port("443"),
+            "sslserver: fatal: (111) unable to bind to: 192.0.2.7 port: 443: *",
         ),
     ] {
         let outcome = checked(setup).run();
         assert_eq!(outcome.code(), 111, "{outcome:?}");
         assert_said(&outcome, &[pattern]);
+    }
+}
+
+#[test]
+fn the_place_of_the_counters_is_looked_at_and_may_be_taken() {
+    let running = Setup::new();
+    let path = running.dir.text("counters");
+    let server = running.env("METRICS", &path).start();
+    let outcome = checked(Setup::new()).env("METRICS", &path).run();
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    drop(server);
+    for (path, reason) in [
+        ("/no/such/place", "No such file or directory"),
+        ("/etc/passwd", "there is something else of that name"),
+        (&*format!("/tmp/{}", "x".repeat(120)), "File name too long"),
+    ] {
+        let setup = checked(Setup::new()).env("METRICS", path);
+        let outcome = setup.env("CERTFILE", "/nowhere.pem").run();
+        assert_eq!(outcome.code(), 111, "{outcome:?}");
+        let line = format!("sslserver: fatal: (111) unable to listen on metrics socket {path}: {reason}");
+        let others = "sslserver: fatal: (111) check: 2 things are wrong";
+        assert_said(&outcome, &[&line, others]);
+    }
+}
+
+/// What may be one only is not cut at a colon, where somebody might think that it may be several.
+#[test]
+fn a_path_with_a_colon_is_one_path() {
+    for (name, line) in [
+        ("CERTDIR", "unable to read CERTDIR"),
+        ("DHFILE", "unable to set DH parameters"),
+        ("TICKETKEYFILE", "unable to load ticket keys"),
+    ] {
+        let setup = Setup::new();
+        let there = setup.dir.subdirectory("there").display().to_string();
+        let outcome = checked(setup).env(name, &format!("/nowhere:{there}")).run();
+        assert_eq!(outcome.code(), 111, "{outcome:?}");
+        let line = format!("sslserver: error: (111) {line}: /nowhere:{there}: No such file or directory");
+        assert_said(&outcome, &[&line]);
     }
 }
 

@@ -35,6 +35,8 @@ const MOST_REQUEST: usize = 64 * 1024;
 /// After an accept that failed for want of something, and would fail again at once.
 const REST: Duration = Duration::from_secs(1);
 
+const SOMETHING_ELSE: &str = "there is something else of that name";
+
 const LISTENER: u64 = 0;
 
 /// The socket and those who read from it. The file goes with it.
@@ -66,13 +68,26 @@ impl Metrics {
 
     /// Listens; a socket that a dead server left is replaced. The error names the file.
     pub fn open(path: &Path) -> Result<Metrics, String> {
-        let failed = |reason: &str| {
-            let path = path.display();
-            format!("unable to listen on metrics socket {path}: {reason}")
-        };
+        let failed = failed(path);
         let path = std::path::absolute(path).map_err(|error| failed(&words::reason(&error)))?;
         make_room(&path).map_err(|reason| failed(&reason))?;
         Metrics::listen(path).map_err(|error| failed(&words::reason(&error)))
+    }
+
+    /// Whether [`Metrics::open`] would do. A socket that is there may be that of a server which runs.
+    pub fn probe(path: &Path) -> Result<(), String> {
+        let failed = failed(path);
+        let absolute = std::path::absolute(path).map_err(|error| failed(&words::reason(&error)))?;
+        UnixAddr::new(&absolute).map_err(|errno| failed(errno.desc()))?;
+        match fs::symlink_metadata(&absolute) {
+            Ok(there) if there.file_type().is_socket() => Ok(()),
+            Ok(_) => Err(failed(SOMETHING_ELSE)),
+            Err(_) => {
+                let folder = absolute.parent().unwrap_or(&absolute);
+                let found = fs::read_dir(folder).map(drop);
+                found.map_err(|error| failed(&words::reason(&error)))
+            }
+        }
     }
 
     fn listen(path: PathBuf) -> io::Result<Metrics> {
@@ -231,13 +246,18 @@ fn unix_socket() -> nix::Result<std::os::fd::OwnedFd> {
     socket(AddressFamily::Unix, SockType::Stream, flags, None)
 }
 
+fn failed(path: &Path) -> impl Fn(&str) -> String {
+    let path = path.display();
+    move |reason| format!("unable to listen on metrics socket {path}: {reason}")
+}
+
 /// Takes a socket away that nobody listens on, and nothing else.
 fn make_room(path: &Path) -> Result<(), String> {
     let Ok(there) = fs::symlink_metadata(path) else {
         return Ok(());
     };
     if !there.file_type().is_socket() {
-        return Err("there is something else of that name".into());
+        return Err(SOMETHING_ELSE.into());
     }
     let asked = unix_socket().and_then(|socket| connect(socket.as_raw_fd(), &UnixAddr::new(path)?));
     match asked {

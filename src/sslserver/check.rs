@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::application::Launcher;
@@ -12,6 +13,9 @@ use super::limits::RuleLimits;
 use super::log::{Level, Log};
 use super::options::Options;
 use super::roles::Roles;
+use super::{not_listening, place};
+use crate::net::listen;
+use crate::net::metrics::Metrics;
 use crate::privsep::message::{FromKeeper, FromTerminator, ToKeeper};
 use crate::rules::RulesFile;
 use crate::sys::words;
@@ -33,6 +37,8 @@ pub struct Check<'a> {
     pub options: &'a Options,
     pub log: &'a Log,
     pub launcher: &'a Launcher,
+    /// METRICS
+    pub metrics: Option<&'a Path>,
     pub sets: KeySets,
     pub roles: Roles,
     /// How many things are wrong.
@@ -43,10 +49,7 @@ impl Check<'_> {
     /// Looks at everything, and answers with the number of things that are wrong, each of which has had its line.
     pub fn run(mut self) -> Result<(), Error> {
         let numbers = self.rules();
-        if let Err(reason) = self.launcher.find() {
-            let program = self.launcher.name();
-            self.fault(format!("fatal: (111) unable to run: {program}: {reason}"));
-        }
+        self.places();
         let first = Set {
             files: self.roles.keeper_orders.files.clone(),
             settings: self.roles.terminator_orders.tls.clone(),
@@ -77,6 +80,25 @@ impl Check<'_> {
     fn fault(&mut self, text: String) {
         self.faults += 1;
         self.log.line(Level::Warning, text);
+    }
+
+    /// Looks at the address to listen at, the counters' socket and the program.
+    fn places(&mut self) {
+        let probed = place(self.options).and_then(|(place, how)| {
+            // Whether it is this machine's: its port may be in use, and be another's to open.
+            let probed = listen::probe(place.0, 0, &how);
+            probed.map_err(|error| not_listening(error, place))
+        });
+        if let Err(error) = probed {
+            self.fault(error.to_string());
+        }
+        if let Some(Err(reason)) = self.metrics.map(Metrics::probe) {
+            self.fault(format!("fatal: (111) {reason}"));
+        }
+        if let Err(errno) = self.launcher.find() {
+            let (program, reason) = (self.launcher.name(), errno.desc());
+            self.fault(format!("fatal: (111) unable to run: {program}: {reason}"));
+        }
     }
 
     /// Reads all rules, and answers with the sets of keys that they name.

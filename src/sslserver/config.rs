@@ -71,6 +71,7 @@ impl Variables {
             .map(|path| std::ffi::OsStr::from_bytes(path).into())
     }
 
+    /// Several, separated by colons.
     fn paths(&self, name: &str) -> Vec<PathBuf> {
         let parts = self
             .get(name)
@@ -269,12 +270,12 @@ fn keys(
     Ok(Keys {
         files: SetFiles {
             pairs,
-            folder: variables.paths("CERTDIR").pop().map(inside),
-            dh: variables.paths("DHFILE").pop().map(inside),
+            folder: variables.path("CERTDIR").map(inside),
+            dh: variables.path("DHFILE").map(inside),
             trust,
             oldest,
         },
-        ticket_keys: variables.paths("TICKETKEYFILE").pop().map(inside),
+        ticket_keys: variables.path("TICKETKEYFILE").map(inside),
         demand,
         opened_by_listener,
     })

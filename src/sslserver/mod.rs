@@ -28,7 +28,6 @@ mod roles;
 mod supervision;
 mod telling;
 
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -101,12 +100,11 @@ fn run(options: Options, name: String) -> Result<(), Error> {
     }
     let socket = match inheritance.socket {
         Some(socket) => Some(socket),
+        None if options.check => None,
         None => {
-            let (address, how) = place(&options)?;
-            match options.check {
-                true => None,
-                false => Some(bind(address, &how)?),
-            }
+            let (place, how) = place(&options)?;
+            let socket = listen::open(place.0, place.1, &how);
+            Some(socket.map_err(|error| not_listening(error, place))?)
         }
     };
     let notify = Notify::new(variables.get("NOTIFY_SOCKET"), inheritance.newline, &log);
@@ -139,6 +137,7 @@ fn run(options: Options, name: String) -> Result<(), Error> {
             options: &options,
             log: &log,
             launcher: &launcher,
+            metrics: config.metrics.as_deref(),
             sets,
             roles,
             faults: 0,
@@ -195,8 +194,8 @@ fn place(options: &Options) -> Result<((BindAddress, u16), ListenOptions), Error
     Ok(((address, port), how))
 }
 
-fn bind((address, port): (BindAddress, u16), how: &ListenOptions) -> Result<TcpListener, Error> {
-    listen::open(address, port, how).map_err(|error| match error {
+fn not_listening(error: ListenError, (address, port): (BindAddress, u16)) -> Error {
+    match error {
         ListenError::Create(errno) => {
             Error::fatal(format_args!("unable to create socket: {}", errno.desc()))
         }
@@ -208,7 +207,7 @@ fn bind((address, port): (BindAddress, u16), how: &ListenOptions) -> Result<TcpL
         ListenError::Listen(errno) => {
             Error::fatal(format_args!("unable to listen: {}", errno.desc()))
         }
-    })
+    }
 }
 
 fn roles(options: &Options, config: &Config, password: Option<OwnedFd>) -> Roles {
