@@ -16,7 +16,7 @@ use crate::privsep::lookup;
 use crate::sys::identity::Identity;
 use crate::sys::words;
 use crate::tls::client::TrustFiles;
-use crate::tls::material::{Files, PairFiles};
+use crate::tls::material::{self, Files, PairFiles};
 use crate::tls::settings::Settings;
 use crate::ucspi::error::Error;
 use crate::ucspi::identity::nobody;
@@ -78,7 +78,7 @@ impl Config {
     /// The files whose names are known, opened as whoever started the program: the roles may be somebody else. What
     /// cannot be opened they will name.
     pub fn open<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Files {
-        let open = |path: &PathBuf| Some((path.clone(), File::open(path).ok()?));
+        let open = |path: &PathBuf| Some((path.clone(), material::open(path).ok()?));
         let opened: HashMap<PathBuf, File> = paths.into_iter().filter_map(open).collect();
         Files { opened }
     }

@@ -19,7 +19,7 @@ use crate::privsep::message::{
 };
 use crate::privsep::{keeper, lookup, shared, terminator};
 use crate::sys::process;
-use crate::tls::material::Files;
+use crate::tls::material::{self, Files};
 
 /// Time for a role to get ready. Reading a password takes as long as the keeper allows it, and a bit.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -250,7 +250,7 @@ impl Roles {
         let mut opened: HashMap<PathBuf, OwnedFd> = HashMap::new();
         for name in paths {
             if !opened.contains_key(name)
-                && let Ok(file) = File::open(self.outside(name))
+                && let Ok(file) = material::open(&self.outside(name))
             {
                 opened.insert(name.clone(), file.into());
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use openssl::dh::Dh;
@@ -124,7 +124,7 @@ impl Files {
         let mut file: &File = match self.opened.get(path) {
             Some(file) => file,
             None => {
-                found = File::open(path)?;
+                found = open(path)?;
                 &found
             }
         };
@@ -141,6 +141,12 @@ impl Files {
         }
         Ok((bytes, metadata.mode()))
     }
+}
+
+/// Opens a file to be read, and does not wait for somebody to write if it is a pipe.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Loads a set. `password` opens protected keys. A damaged pair in the folder costs only itself.

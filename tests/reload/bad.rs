@@ -5,6 +5,7 @@ use super::{put, reload, renew, replace, serving, shown};
 use crate::common::keys::{authority, for_names};
 use crate::common::{Kind, Server, eventually, terminator};
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 
 /// What the log says when the keys are read again, and that the old ones are served.
 fn refused(server: &Server) -> String {
@@ -48,6 +49,16 @@ fn a_key_that_does_not_fit_stays_out() {
     replace(&server.dir, "key0.pem", &other.key);
     let line = refused(&server);
     assert!(line.contains("key does not match certificate: "), "{line}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_without_waiting_for_a_writer() {
+    let server = serving();
+    let file = server.dir.join("cert0.pem");
+    std::fs::remove_file(&file).expect("removed");
+    nix::unistd::mkfifo(&file, Mode::S_IRUSR | Mode::S_IROTH).expect("a pipe");
+    let line = refused(&server);
+    assert!(line.ends_with("/cert0.pem: not a regular file"), "{line}");
 }
 
 #[test]
