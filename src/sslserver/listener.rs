@@ -120,6 +120,8 @@ pub struct Listener {
     pub(super) homeless: VecDeque<Handover>,
     pub(super) sets: KeySets,
     pub(super) renewal: Option<Renewal>,
+    /// It was asked for while a keeper was only beginning.
+    pub(super) renewal_due: bool,
     pub(super) watch: Option<Watch>,
     pub(super) accepting: bool,
     /// Nothing is accepted, or no application started, before this.
@@ -211,6 +213,7 @@ impl Listener {
             homeless: VecDeque::new(),
             sets: parts.sets,
             renewal: None,
+            renewal_due: false,
             watch: parts.watches.then(|| Watch::new(Instant::now())),
             accepting: false,
             accept_after: None,

@@ -63,7 +63,9 @@ impl Listener {
             ));
         }
         if self.roles.ready_keeper().is_none() || !self.started {
-            let text = format!("{why}: keys are just being read");
+            // What has been read of them may have changed since.
+            self.renewal_due = true;
+            let text = format!("info: {why}: keys are just being read, and will be once more");
             self.log.line(Level::Status, text);
             if self.started {
                 // Whoever asked waits for an answer.

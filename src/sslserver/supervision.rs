@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::mem;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -209,6 +210,9 @@ impl Listener {
             self.notify.ready(&self.log);
         }
         self.dispatch_homeless();
+        if self.roles.crew.is_complete() && mem::take(&mut self.renewal_due) {
+            self.renew("once more");
+        }
     }
 
     /// The `-1` line and how we are configured. Nothing is read or written on 0 and 1 after that.

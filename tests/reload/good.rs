@@ -7,6 +7,7 @@ use crate::common::setup::JAIL_UID;
 use crate::common::{Dial, Ending, Kind, Setup, eventually, tempdir, without_root};
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
 
 #[test]
 fn new_connections_have_the_new_certificate_and_running_ones_go_on_with_the_old() {
@@ -125,4 +126,46 @@ fn a_keeper_that_died_has_read_the_new_keys_when_it_is_back() {
     });
     reload(&server, 1);
     assert_eq!(shown(&server), "renewed");
+}
+
+#[test]
+fn a_request_while_a_keeper_begins_is_obeyed_when_it_has_begun() {
+    if without_root("a request while a keeper begins") {
+        return;
+    }
+    let setup = Setup::new();
+    let folder = setup.dir.subdirectory("certs");
+    let setup = setup.env("CERTDIR", &folder.display().to_string());
+    let server = setup.start();
+    let pair = for_names(Kind::P256, authority(), "one", &["one.example"]);
+    let both = format!("{}{}", pair.certificate, pair.key);
+    let target = server.dir.write("one.pem", both);
+    tempdir::set_mode(&target, 0o644);
+    for number in 0..1000 {
+        symlink(&target, folder.join(format!("{number}.pem"))).expect("a link");
+    }
+    let dead = server.kill("ssl-keeper");
+    let keeper = server.successor("ssl-keeper", &dead);
+    // It is at the folder, and so has read what comes before.
+    let files = format!("/proc/{}/fd", keeper.pid);
+    let is_reading = || {
+        let files = std::fs::read_dir(&files).into_iter().flatten().flatten();
+        let mut opened = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        opened.any(|path| path == target)
+    };
+    eventually("the keeper in the middle of the folder", || {
+        // Each entry is open for a moment only.
+        (0..1000).any(|_| is_reading()).then_some(())
+    });
+    keeper.send(Signal::SIGSTOP);
+    renew(&server, "renewed");
+    server.signal(Signal::SIGHUP);
+    server
+        .log
+        .wait_for("sslserver: info: SIGHUP: keys are just being read, and will be once more");
+    keeper.send(Signal::SIGCONT);
+    eventually("the new certificate", || {
+        let client = server.dial().name("localhost").try_connect().ok()?;
+        (client.shown() == "renewed").then_some(())
+    });
 }
