@@ -186,7 +186,8 @@ fn the_place_of_the_counters_is_looked_at_and_may_be_taken() {
         let setup = checked(Setup::new()).env("METRICS", path);
         let outcome = setup.env("CERTFILE", "/nowhere.pem").run();
         assert_eq!(outcome.code(), 111, "{outcome:?}");
-        let line = format!("sslserver: fatal: (111) unable to listen on metrics socket {path}: {reason}");
+        let line =
+            format!("sslserver: fatal: (111) unable to listen on metrics socket {path}: {reason}");
         let others = "sslserver: fatal: (111) check: 2 things are wrong";
         assert_said(&outcome, &[&line, others]);
     }
@@ -204,7 +205,8 @@ fn a_path_with_a_colon_is_one_path() {
         let there = setup.dir.subdirectory("there").display().to_string();
         let outcome = checked(setup).env(name, &format!("/nowhere:{there}")).run();
         assert_eq!(outcome.code(), 111, "{outcome:?}");
-        let line = format!("sslserver: error: (111) {line}: /nowhere:{there}: No such file or directory");
+        let line =
+            format!("sslserver: error: (111) {line}: /nowhere:{there}: No such file or directory");
         assert_said(&outcome, &[&line]);
     }
 }

@@ -109,6 +109,27 @@ fn every_option_of_studs_help_has_one_item_in_its_manual_and_no_other_has() {
     assert!(known.len() > 80, "{known:?}");
 }
 
+/// A setting that the page forgot would seem to be for applications.
+#[test]
+fn every_setting_of_the_server_is_named_among_those_that_applications_do_not_get() {
+    let page = page("sslserver-environ.7");
+    let section = |name: &str| {
+        let (_, section) = page.split_once(name).expect(name);
+        section.split_once("\n.Sh ").expect("an end of it").0
+    };
+    let read = section("\n.Sh VARIABLES READ BY THE SERVER\n");
+    let removed = section("\n.Sh VARIABLES REMOVED\n");
+    let removed: BTreeSet<&str> = removed.split([' ', ',', '\n']).collect();
+    let items = read.lines().filter_map(|line| line.strip_prefix(".It Ev "));
+    let names: BTreeSet<&str> = items.flat_map(|item| item.split(" , ")).collect();
+    let others = ["PATH", "UID", "GID"];
+    let missing = names.iter().filter(|name| {
+        !name.starts_with("SSL") && !others.contains(name) && !removed.contains(*name)
+    });
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
+    assert!(names.len() > 40, "{names:?}");
+}
+
 /// The keys of the items that begin with one: `.It Ic send-bufsize No = Ar number`, `.It Ic ssl-engine , ocsp-dir`.
 fn keys(page: &str) -> BTreeSet<String> {
     let items = page.lines().filter_map(|line| line.strip_prefix(".It Ic "));

@@ -138,6 +138,22 @@ fn the_socket_is_the_clients_connection_and_the_channel_a_stream() {
     assert_eq!(plain.line(), format!("{port} stream unix"));
 }
 
+/// The option of the socket is what a client of TLS has as well: nothing else sets it.
+#[test]
+fn small_packets_are_sent_at_once_unless_d_is_given() {
+    let script = "use Socket qw(:DEFAULT IPPROTO_TCP TCP_NODELAY); $| = 1;\
+                  print unpack('i', getsockopt(STDIN, IPPROTO_TCP, TCP_NODELAY)) ? 'at once' : 'delayed', \"\\n\"";
+    for (options, expected) in [
+        (&[][..], "at once"),
+        (&["-D"], "at once"),
+        (&["-d"], "delayed"),
+    ] {
+        let setup = delayed().options(options);
+        let server = setup.program(&["perl", "-e", script]).start();
+        assert_eq!(server.dial().plain().line(), expected, "{options:?}");
+    }
+}
+
 #[test]
 fn the_environment_has_the_connection_and_the_channels_and_nothing_of_tls_yet() {
     for options in [&[][..], &["-s"], &["-e"]] {

@@ -74,12 +74,7 @@ impl KeySet {
         (set, said)
     }
 
-    fn add_folder(
-        &mut self,
-        folder: Folder,
-        before: Option<&KeySet>,
-        said: &mut Vec<FromKeeper>,
-    ) {
+    fn add_folder(&mut self, folder: Folder, before: Option<&KeySet>, said: &mut Vec<FromKeeper>) {
         let mut unusable = 0;
         for (file, pair) in folder.entries {
             let old = before.and_then(|before| before.entry(&file));
