@@ -181,6 +181,7 @@ fn the_place_of_the_counters_is_looked_at_and_may_be_taken() {
     for (path, reason) in [
         ("/no/such/place", "No such file or directory"),
         ("/etc/passwd", "there is something else of that name"),
+        ("/etc/passwd/socket", "Not a directory"),
         (&*format!("/tmp/{}", "x".repeat(120)), "File name too long"),
     ] {
         let setup = checked(Setup::new()).env("METRICS", path);

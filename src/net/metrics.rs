@@ -20,6 +20,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{AccessFlags, access};
 
 use crate::sys::socket::is_temporary;
 use crate::sys::words;
@@ -83,9 +84,9 @@ impl Metrics {
             Ok(there) if there.file_type().is_socket() => Ok(()),
             Ok(_) => Err(failed(SOMETHING_ELSE)),
             Err(_) => {
-                let folder = absolute.parent().unwrap_or(&absolute);
-                let found = fs::read_dir(folder).map(drop);
-                found.map_err(|error| failed(&words::reason(&error)))
+                let folder = absolute.parent().unwrap_or(&absolute).join(".");
+                let may_add = access(&folder, AccessFlags::W_OK | AccessFlags::X_OK);
+                may_add.map_err(|errno| failed(errno.desc()))
             }
         }
     }

@@ -22,14 +22,12 @@ pub struct Notify {
 impl Notify {
     /// `name`: the value of NOTIFY_SOCKET.
     pub fn new(name: Option<&[u8]>, newline: Option<OwnedFd>, log: &Log) -> Notify {
-        let manager = name.map(Manager::named).transpose();
-        Notify {
-            manager: manager.unwrap_or_else(|error| {
-                failed(log, "NOTIFY_SOCKET", &error);
-                None
-            }),
-            newline,
-        }
+        let manager = name.and_then(|name| {
+            let manager = Manager::named(name);
+            let whom = format!("NOTIFY_SOCKET={}", words::field(name));
+            manager.map_err(|error| failed(log, &whom, &error)).ok()
+        });
+        Notify { manager, newline }
     }
 
     /// Connections are accepted, for the first time or again after [`Notify::reloading`].

@@ -24,7 +24,10 @@ impl Manager {
         let address = match name.split_first() {
             Some((b'@', rest)) => SocketAddr::from_abstract_name(rest)?,
             Some((b'/', _)) => SocketAddr::from_pathname(OsStr::from_bytes(name))?,
-            _ => return Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
+            _ => {
+                let wanted = "neither a path that begins with / nor @ and a name";
+                return Err(io::Error::other(wanted));
+            }
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(PATIENCE))?;

@@ -63,12 +63,15 @@ fn a_server_that_cannot_start_is_not_called_ready() {
 #[test]
 fn a_manager_that_cannot_be_told_costs_a_line_and_not_the_service() {
     for (name, reason) in [
-        ("/nonexistent/notify", "No such file or directory"),
-        ("@sslserver-nobody-listens-here", "Connection refused"),
-        ("vsock:2:1234", "address not available"),
+        ("/nonexistent/notify", ": No such file or directory"),
+        ("@sslserver-nobody-listens-here", ": Connection refused"),
+        (
+            "vsock:2:1234",
+            "=vsock:2:1234: neither a path that begins with / nor @ and a name",
+        ),
     ] {
         let server = Setup::new().env("NOTIFY_SOCKET", name).start();
-        let line = format!("sslserver: warning: unable to tell NOTIFY_SOCKET: {reason}");
+        let line = format!("sslserver: warning: unable to tell NOTIFY_SOCKET{reason}");
         server.log.wait_for(&line);
         server.connect().assert_echoes();
         server.wait_until_idle();
