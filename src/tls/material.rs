@@ -100,6 +100,14 @@ pub struct Unusable {
     reason: String,
 }
 
+impl Unusable {
+    /// With what to do about it.
+    pub(super) fn advise(mut self, advice: &str) -> Unusable {
+        self.reason = format!("{}; {advice}", self.reason);
+        self
+    }
+}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();

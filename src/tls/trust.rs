@@ -37,19 +37,12 @@ pub fn load(files: &Files, wanted: &TrustFiles) -> Result<Trust, Unusable> {
     })
 }
 
-/// The authorities that this system trusts, in DER: where OpenSSL looks for them, or where SSL_CERT_FILE and
-/// SSL_CERT_DIR say (X509_get_default_cert_file(3)). The folders count only if there is no such file.
+/// The authorities that this system trusts, in DER.
 pub fn system(files: &Files) -> Result<Vec<Vec<u8>>, Unusable> {
     let what = "unable to load the system's authorities";
     let (file, folders) = provider::system_authorities();
-    if parse_file(files, &file).is_some() {
-        return certificates(what, files, &[file], &[]);
-    }
-    let folders: Vec<PathBuf> = folders.into_iter().filter(|one| one.is_dir()).collect();
-    match folders.is_empty() {
-        true => Err(unusable(what, &file)("no PEM certificate in it".into())),
-        false => certificates(what, files, &[], &folders),
-    }
+    certificates(what, files, file.as_slice(), &folders)
+        .map_err(|bad| bad.advise("SSL_CERT_FILE can say where they are"))
 }
 
 /// Every certificate once. In a folder, what is no certificate is passed over: folders of authorities have a

@@ -175,6 +175,10 @@ fn authorities_come_from_options_or_else_from_the_environment_or_else_from_the_s
             "unable to get local issuer certificate",
         );
     }
+    let folder = bare().dir;
+    folder.write("one.pem", &authority().certificate);
+    let name = folder.path().display().to_string();
+    assert_served(&bare().env("SSL_CERT_DIR", &name).run());
     // An empty one is none.
     let none = bare()
         .options(&["-a", ""])
@@ -205,6 +209,11 @@ fn what_cannot_be_read_is_named() {
     fails(
         with(&[]).file("CRLFILE", "crl.pem", "nothing"),
         "unable to load list of revoked certificates: *crl.pem: no PEM list in it",
+    );
+    // The system's own do not stand in for it.
+    fails(
+        Caller::bare("localhost", server.port()).env("SSL_CERT_FILE", "/nonexistent"),
+        "unable to load the system's authorities: /nonexistent: No such file or directory; SSL_CERT_FILE can say where they are",
     );
     fails(
         with(&["-z", "NONSENSE"]),

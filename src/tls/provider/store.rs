@@ -1,6 +1,7 @@
 //! Whom certificates are traced back to: what the `openssl` crate cannot do with stores.
 
 use std::ffi::{CStr, OsStr, c_int, c_long};
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -46,8 +47,9 @@ fn done(answer: c_long) -> Result<(), ErrorStack> {
     }
 }
 
-/// Where this system has the authorities that it trusts: a file, and folders.
-pub fn system_authorities() -> (PathBuf, Vec<PathBuf>) {
+/// Where this system has the authorities that it trusts, a file or folders: where SSL_CERT_FILE says, or SSL_CERT_DIR;
+/// else where the library looks; else, if nothing is there, where Linux distributions have them.
+pub fn system_authorities() -> (Option<PathBuf>, Vec<PathBuf>) {
     // SAFETY: all four are constants inside the library.
     let [file_variable, file, folder_variable, folder] = unsafe {
         [
@@ -58,7 +60,38 @@ pub fn system_authorities() -> (PathBuf, Vec<PathBuf>) {
         ]
     }
     .map(|text| OsStr::from_bytes(text.to_bytes()));
-    let file = std::env::var_os(file_variable).unwrap_or(file.to_owned());
-    let folders = std::env::var_os(folder_variable).unwrap_or(folder.to_owned());
-    (file.into(), std::env::split_paths(&folders).collect())
+    let named = |variable| std::env::var_os(variable).filter(|value| !value.is_empty());
+    if let Some(file) = named(file_variable) {
+        return (Some(file.into()), Vec::new());
+    }
+    if let Some(folders) = named(folder_variable) {
+        return (None, std::env::split_paths(&folders).collect());
+    }
+    let (usual_file, usual_folders) = usual_places();
+    let (file, folder) = (PathBuf::from(file), PathBuf::from(folder));
+    if let Some(found) = [Some(&file), usual_file.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|file| file.exists())
+    {
+        return (Some(found.clone()), Vec::new());
+    }
+    let mut folders = iter::once(folder).chain(usual_folders);
+    match folders.find(|folder| folder.is_dir()) {
+        Some(folder) => (None, vec![folder]),
+        None => (Some(file), Vec::new()),
+    }
+}
+
+/// A library that was built here looks below the prefix that it was built for, where nobody puts any.
+#[cfg(feature = "vendored")]
+fn usual_places() -> (Option<PathBuf>, Vec<PathBuf>) {
+    let found = openssl_probe::probe();
+    (found.cert_file, found.cert_dir)
+}
+
+/// The system's library knows where the system has them.
+#[cfg(not(feature = "vendored"))]
+fn usual_places() -> (Option<PathBuf>, Vec<PathBuf>) {
+    (None, Vec::new())
 }
