@@ -185,9 +185,12 @@ impl Tls {
 }
 
 fn describe(error: &openssl::ssl::Error) -> TlsError {
-    let reason = error
-        .ssl_error()
-        .and_then(|stack| stack.errors().iter().rev().find_map(|error| error.reason()));
+    /// Newer libraries say this behind what was wrong with a record.
+    const VAGUE: &str = "record layer failure";
+    let reason = error.ssl_error().and_then(|stack| {
+        let mut reasons = stack.errors().iter().rev().filter_map(|one| one.reason());
+        reasons.find(|reason| *reason != VAGUE)
+    });
     TlsError(match reason {
         Some(reason) => reason.to_owned(),
         None => error.to_string(),

@@ -151,7 +151,9 @@ fn rubbish_in_the_middle_is_told_of_and_answered_with_an_alert() {
     let Ending::Broken(reason) = role.ending(&side) else {
         panic!("it goes on");
     };
-    assert_eq!(reason, "wrong version number");
+    // Which of both the library looks at first.
+    let wrong = ["wrong version number", "bad record type"];
+    assert!(wrong.contains(&&*reason), "{reason}");
     let (bytes, end) = Plain::accepted(tcp).ended();
     assert_eq!((bytes.is_empty(), end), (false, End::Fin));
     side.assert_application_ends();
