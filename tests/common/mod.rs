@@ -60,6 +60,15 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// The longest wait for work that moves hundreds of megabytes.
 pub const LONG: Duration = Duration::from_secs(180);
 
+/// What the library keeps of a connection on which nothing moves, in bytes. From 3.2 on each direction of the records has a
+/// state of its own, with room for 32 records at a time.
+pub fn library_state() -> u64 {
+    match openssl::version::number() >= 0x3020_0000 {
+        true => 21_000,
+        false => 14_000,
+    }
+}
+
 /// Asks until there is an answer; for what cannot be waited for, such as a process that goes away.
 pub fn eventually<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + LIMIT;

@@ -77,7 +77,8 @@ pub fn use_by_default(
 }
 
 /// Gives back what only the handshake needed: certificates, which would outlive the catalogue's own, the names of
-/// authorities that the client was told, and the OCSP response that it was shown.
+/// authorities that the client was told, the OCSP response that it was shown, and the keys of the key exchange, of which
+/// the peer's takes seven thousand bytes with X25519MLKEM768.
 pub fn settle<S>(stream: &mut SslStream<S>) {
     const SET_RESPONSE: c_int = openssl_sys::SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP;
     let ssl = stream.ssl().as_ptr();
@@ -86,6 +87,21 @@ pub fn settle<S>(stream: &mut SslStream<S>) {
         ffi::SSL_certs_clear(ssl);
         openssl_sys::SSL_set_client_CA_list(ssl, ptr::null_mut());
         openssl_sys::SSL_ctrl(ssl, SET_RESPONSE, 0, ptr::null_mut());
+    }
+    empty_key(ssl, openssl_sys::SSL_CTRL_GET_TMP_KEY);
+    empty_key(ssl, openssl_sys::SSL_CTRL_GET_PEER_TMP_KEY);
+}
+
+/// Empties our own key of the key exchange or the peer's. A connection keeps both until its end, only to tell them.
+fn empty_key(ssl: *mut openssl_sys::SSL, which: c_int) {
+    let mut key: *mut openssl_sys::EVP_PKEY = ptr::null_mut();
+    // SAFETY: where there is such a key the answer is 1 and a reference of our own, which is given back. Nothing but
+    // the handshake, which is over, looks into it; that it is to be a key of any type frees what it was.
+    unsafe {
+        if openssl_sys::SSL_ctrl(ssl, which, 0, (&raw mut key).cast()) == 1 {
+            ffi::EVP_PKEY_set_type(key, openssl_sys::EVP_PKEY_RSA);
+            openssl_sys::EVP_PKEY_free(key);
+        }
     }
 }
 

@@ -46,6 +46,7 @@ unsafe extern "C" {
         callback: ExportCallback,
         argument: *mut c_void,
     ) -> c_int;
+    pub fn EVP_PKEY_set_type(key: *mut EVP_PKEY, kind: c_int) -> c_int;
     pub fn SSL_certs_clear(ssl: *mut SSL);
     pub fn SSL_use_cert_and_key(
         ssl: *mut SSL,
