@@ -64,7 +64,10 @@ fn resumed_handshakes_are_counted_among_the_others() {
 #[test]
 fn connections_that_share_processes_are_counted_the_same() {
     let server = Setup::new().options(&["-V", "-j", "2"]).start();
-    let dial = server.dial().name("mail.example.org");
+    let dial = server
+        .dial()
+        .name("mail.example.org")
+        .set(|settings| settings.set_groups_list("X25519").expect("a group"));
     let reply = dial.connect().exchange(b"hello", Ending::CloseNotify);
     assert_eq!(reply, (b"hello".to_vec(), End::Clean));
     let line = "sslserver: finished * name=mail.example.org protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 \
