@@ -8,7 +8,7 @@ use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rand::rand_bytes;
 use openssl::rsa::Rsa;
 use openssl::ssl::{
@@ -39,26 +39,35 @@ pub struct Made {
 pub fn make(name: &str) -> Made {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    signed(name, key, MessageDigest::sha256())
+    signed(name, name, key, MessageDigest::sha256())
 }
 
 pub fn make_ed25519(name: &str) -> Made {
     let digest = MessageDigest::null();
-    signed(name, PKey::generate_ed25519().unwrap(), digest)
+    signed(name, name, PKey::generate_ed25519().unwrap(), digest)
 }
 
 pub fn make_rsa(name: &str, bits: u32) -> Made {
     let key = PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
-    signed(name, key, MessageDigest::sha256())
+    signed(name, name, key, MessageDigest::sha256())
 }
 
 /// Neither a common name nor any other.
 pub fn make_nameless() -> Made {
     let digest = MessageDigest::null();
-    signed("", PKey::generate_ed25519().unwrap(), digest)
+    signed("", "", PKey::generate_ed25519().unwrap(), digest)
 }
 
-fn signed(name: &str, key: PKey<Private>, digest: MessageDigest) -> Made {
+/// The same with another's name as its issuer's, though nobody has checked it.
+pub fn issued(name: &str, made: Made) -> Made {
+    let digest = match made.key.id() {
+        Id::ED25519 => MessageDigest::null(),
+        _ => MessageDigest::sha256(),
+    };
+    signed(name, "authority", made.key, digest)
+}
+
+fn signed(name: &str, issuer: &str, key: PKey<Private>, digest: MessageDigest) -> Made {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     let mut serial = [1; 8];
@@ -66,13 +75,8 @@ fn signed(name: &str, key: PKey<Private>, digest: MessageDigest) -> Made {
     let serial = BigNum::from_slice(&serial).unwrap();
     let serial = serial.to_asn1_integer().unwrap();
     builder.set_serial_number(&serial).unwrap();
-    let mut subject = X509Name::builder().unwrap();
-    if !name.is_empty() {
-        subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
-    }
-    let subject = subject.build();
-    builder.set_subject_name(&subject).unwrap();
-    builder.set_issuer_name(&subject).unwrap();
+    builder.set_subject_name(&common(name)).unwrap();
+    builder.set_issuer_name(&common(issuer)).unwrap();
     let (start, end) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
     builder.set_not_before(&start.unwrap()).unwrap();
     builder.set_not_after(&end.unwrap()).unwrap();
@@ -92,6 +96,14 @@ fn signed(name: &str, key: PKey<Private>, digest: MessageDigest) -> Made {
         number: keep(key.clone()),
         key,
     }
+}
+
+fn common(name: &str) -> X509Name {
+    let mut whole = X509Name::builder().unwrap();
+    if !name.is_empty() {
+        whole.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
+    }
+    whole.build()
 }
 
 static KEYS: Mutex<Vec<PKey<Private>>> = Mutex::new(Vec::new());
