@@ -4,10 +4,11 @@
 use super::{assert_quiet, reload, renew, replace, serving, shown};
 use crate::common::keys::{authority, encrypted, for_names, leaf};
 use crate::common::setup::JAIL_UID;
-use crate::common::{Dial, Ending, Kind, Setup, eventually, tempdir, without_root};
+use crate::common::{Dial, Ending, Kind, Process, Setup, eventually, tempdir, without_root};
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 #[test]
 fn new_connections_have_the_new_certificate_and_running_ones_go_on_with_the_old() {
@@ -139,25 +140,30 @@ fn a_request_while_a_keeper_begins_is_obeyed_when_it_has_begun() {
     let server = setup.start();
     let pair = for_names(Kind::P256, authority(), "one", &["one.example"]);
     let both = format!("{}{}", pair.certificate, pair.key);
-    let target = server.dir.write("one.pem", both);
+    let target = server.dir.write("one.pem", &both);
     tempdir::set_mode(&target, 0o644);
     for number in 0..1000 {
         symlink(&target, folder.join(format!("{number}.pem"))).expect("a link");
     }
     let dead = server.kill("ssl-keeper");
     let keeper = server.successor("ssl-keeper", &dead);
-    // It is at the folder, and so has read what comes before.
-    let files = format!("/proc/{}/fd", keeper.pid);
-    let is_reading = || {
-        let files = std::fs::read_dir(&files).into_iter().flatten().flatten();
-        let mut opened = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-        opened.any(|path| path == target)
+    let counts = format!("/proc/{}/io", keeper.pid);
+    let read = || {
+        let counts = std::fs::read_to_string(&counts).expect("as root");
+        let bytes = counts.lines().find_map(|line| line.strip_prefix("rchar: "));
+        bytes.and_then(|bytes| bytes.parse::<usize>().ok())
     };
+    // It goes on in small steps until it is well into the folder, and so has read what comes before.
     eventually("the keeper in the middle of the folder", || {
-        // Each entry is open for a moment only.
-        (0..1000).any(|_| is_reading()).then_some(())
+        keeper.send(Signal::SIGCONT);
+        std::thread::sleep(Duration::from_millis(1));
+        keeper.send(Signal::SIGSTOP);
+        eventually("it stands still", || {
+            let state = Process::read(keeper.pid)?.state;
+            (state == 'T').then_some(())
+        });
+        (read()? > 20 * both.len()).then_some(())
     });
-    keeper.send(Signal::SIGSTOP);
     renew(&server, "renewed");
     server.signal(Signal::SIGHUP);
     server
