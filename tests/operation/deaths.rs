@@ -65,11 +65,14 @@ fn the_keeper_may_die_at_any_stage_and_who_is_served_does_not_notice() {
 fn the_terminator_may_die_at_any_stage_and_who_is_served_does_not_notice() {
     let server = serving(&[]);
     for _ in 0..2 {
+        server.wait_until_idle();
         let mut stages = stages(&server);
+        eventually("a session for each", || {
+            (server.roles("ssl-session").len() == 2).then_some(())
+        });
         kill_one(&server, "ssl-terminator");
         stages.relaying.assert_echoes();
         assert_recovers(&server);
-        // Its session was there already.
         let mut early = server.dial().over(stages.silent);
         early.assert_echoes();
         stages.relaying.assert_echoes();
