@@ -95,6 +95,10 @@ fn of_the_keeper(seeds: &mut Seeds) {
     let renewed = Err(text("key does not fit"));
     seeds.add("renewed", FromKeeper::Renewed(renewed));
     seeds.add("warning", FromKeeper::Warning(text("it has expired")));
+    seeds.add(
+        "unusable",
+        FromKeeper::Unusable(text("its key does not fit")),
+    );
     let chain = Chain {
         key: 1,
         named: true,
